@@ -1,0 +1,167 @@
+//! The members of one JSON object, found without decoding any value.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use bytes::Bytes;
+
+use crate::Raw;
+use crate::scan::{decoded, plain_run};
+
+/// An object's text and where its members lie in it.
+#[derive(Clone, Debug)]
+pub struct Object {
+    text: Raw,
+    members: Vec<Member>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Member {
+    /// The key with its quotes.
+    pub(crate) key: Range<usize>,
+    pub(crate) value: Range<usize>,
+}
+
+impl Object {
+    /// Indexes the members of `text`; `None` when it is not an object.
+    #[must_use]
+    pub fn of(text: &Raw) -> Option<Self> {
+        text.is_object().then(|| Self { text: text.clone(), members: members(text.as_bytes()) })
+    }
+
+    /// An object without members.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self { text: Raw::trusted(Bytes::from_static(b"{}")), members: Vec::new() }
+    }
+
+    /// The text of the whole object.
+    #[must_use]
+    pub fn text(&self) -> &Raw {
+        &self.text
+    }
+
+    /// The value of the member called `key`.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<Raw> {
+        self.position(key).map(|index| self.text.part(self.members[index].value.clone()))
+    }
+
+    /// The value of the member called `key`, when that is an object.
+    #[must_use]
+    pub fn object(&self, key: &str) -> Option<Self> {
+        self.get(key).and_then(|value| Self::of(&value))
+    }
+
+    /// The value of the member called `key`, when that is a string.
+    #[must_use]
+    pub fn string(&self, key: &str) -> Option<String> {
+        self.get(key)?.to_text().map(Cow::into_owned)
+    }
+
+    /// Every member, in the order it was written.
+    pub fn iter(&self) -> impl Iterator<Item = (Cow<'_, str>, Raw)> {
+        self.members.iter().map(|member| (self.key(member), self.text.part(member.value.clone())))
+    }
+
+    /// Whether there are no members.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    pub(crate) fn members(&self) -> &[Member] {
+        &self.members
+    }
+
+    pub(crate) fn position(&self, key: &str) -> Option<usize> {
+        self.members.iter().position(|member| self.key(member) == key)
+    }
+
+    fn key(&self, member: &Member) -> Cow<'_, str> {
+        decoded(self.text.as_bytes(), &member.key)
+    }
+}
+
+/// The elements of an array's text; empty when it is not an array.
+#[must_use]
+pub fn elements(text: &Raw) -> Vec<Raw> {
+    let bytes = text.as_bytes();
+    let mut found = Vec::new();
+    if bytes.first() != Some(&b'[') {
+        return found;
+    }
+    let mut at = skip_space(bytes, 1);
+    while at < bytes.len() && bytes[at] != b']' {
+        let end = skip_value(bytes, at);
+        found.push(text.part(at..end));
+        at = skip_separator(bytes, end);
+    }
+    found
+}
+
+fn members(bytes: &[u8]) -> Vec<Member> {
+    let mut found = Vec::new();
+    let mut at = skip_space(bytes, 1);
+    while at < bytes.len() && bytes[at] != b'}' {
+        let key = at..skip_string(bytes, at);
+        let start = skip_space(bytes, skip_space(bytes, key.end) + 1);
+        let value = start..skip_value(bytes, start);
+        at = skip_separator(bytes, value.end);
+        found.push(Member { key, value });
+    }
+    found
+}
+
+/// From the end of a member to the next one, or to the closing bracket.
+fn skip_separator(bytes: &[u8], at: usize) -> usize {
+    let at = skip_space(bytes, at);
+    if bytes.get(at) == Some(&b',') { skip_space(bytes, at + 1) } else { at }
+}
+
+fn skip_space(bytes: &[u8], at: usize) -> usize {
+    let space = |byte: &&u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
+    at + bytes.get(at..).unwrap_or_default().iter().take_while(space).count()
+}
+
+fn skip_string(bytes: &[u8], start: usize) -> usize {
+    let mut at = start + 1;
+    loop {
+        at += plain_run(bytes.get(at..).unwrap_or_default());
+        match bytes.get(at) {
+            Some(b'\\') => at += 2,
+            Some(b'"') => return at + 1,
+            // A control character cannot stand here in a scanned text; never loop on one all the same.
+            Some(_) => at += 1,
+            None => return bytes.len(),
+        }
+    }
+}
+
+fn skip_value(bytes: &[u8], start: usize) -> usize {
+    let mut depth = 0_usize;
+    let mut at = start;
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'"' => at = skip_string(bytes, at),
+            b'{' | b'[' => {
+                depth += 1;
+                at += 1;
+            }
+            b'}' | b']' if depth == 0 => return at,
+            b'}' | b']' => {
+                depth -= 1;
+                at += 1;
+            }
+            b',' | b' ' | b'\t' | b'\n' | b'\r' if depth == 0 => return at,
+            _ => {
+                at += 1;
+                continue;
+            }
+        }
+        if depth == 0 && matches!(byte, b'"' | b'}' | b']') {
+            return at;
+        }
+    }
+    at.min(bytes.len())
+}

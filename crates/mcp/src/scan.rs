@@ -1,0 +1,317 @@
+//! One pass over a JSON text: is it well formed, bounded and unambiguous?
+//!
+//! Two parsers may read an ambiguous text differently: one takes the first of two equal keys, another the last; one
+//! ignores case. A text that could be read in two ways is refused here, before anything judges it.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use crate::Malformed;
+
+/// Whose text it is, which says how strictly its keys are judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sender {
+    /// No key twice in any object.
+    Client,
+    /// No key twice in the envelope; below it, the client judges for itself.
+    Server,
+}
+
+/// Keys that decide where a message goes, by place. Another spelling of one of these is refused.
+const ENVELOPE: &[&str] = &["jsonrpc", "id", "method", "params", "result", "error"];
+const PARAMS: &[&str] = &[
+    "name",
+    "uri",
+    "arguments",
+    "cursor",
+    "ref",
+    "level",
+    "_meta",
+    "requestState",
+    "inputResponses",
+    "protocolVersion",
+];
+const META: &[&str] = &[
+    "progressToken",
+    "io.modelcontextprotocol/protocolVersion",
+    "io.modelcontextprotocol/clientCapabilities",
+    "io.modelcontextprotocol/clientInfo",
+    "io.modelcontextprotocol/logLevel",
+];
+
+/// Checks `text` against RFC 8259, the depth bound (in levels of nesting), and the key rules for its sender.
+///
+/// # Errors
+/// Says what is wrong and at which byte.
+pub fn scan(text: &[u8], depth_max: usize, sender: Sender) -> Result<(), Malformed> {
+    std::str::from_utf8(text).map_err(|error| Malformed::NotUtf8 { at: error.valid_up_to() })?;
+    let mut scanner = Scanner { text, at: 0, depth_left: depth_max, sender, keys: Vec::new() };
+    scanner.space();
+    scanner.value(Place::Envelope)?;
+    scanner.space();
+    if scanner.at == text.len() { Ok(()) } else { Err(scanner.syntax()) }
+}
+
+/// Where in a message an object stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Envelope,
+    Params,
+    Meta,
+    Other,
+}
+
+struct Scanner<'a> {
+    text: &'a [u8],
+    at: usize,
+    depth_left: usize,
+    sender: Sender,
+    /// Keys of all open objects, innermost last.
+    keys: Vec<Range<usize>>,
+}
+
+impl Scanner<'_> {
+    fn value(&mut self, place: Place) -> Result<(), Malformed> {
+        match self.peek() {
+            Some(b'{') => self.nested(|scanner| scanner.object(place)),
+            // The members of a batch are envelopes themselves; any other array starts afresh.
+            Some(b'[') if place == Place::Envelope => self.nested(|scanner| scanner.array(Place::Envelope)),
+            Some(b'[') => self.nested(|scanner| scanner.array(Place::Other)),
+            Some(b'"') => self.string(),
+            Some(b't') => self.literal(b"true"),
+            Some(b'f') => self.literal(b"false"),
+            Some(b'n') => self.literal(b"null"),
+            _ => self.number(),
+        }
+    }
+
+    fn nested(&mut self, inner: impl FnOnce(&mut Self) -> Result<(), Malformed>) -> Result<(), Malformed> {
+        self.depth_left = self.depth_left.checked_sub(1).ok_or(Malformed::TooDeep { at: self.at })?;
+        self.at += 1;
+        self.space();
+        inner(self)?;
+        self.at += 1;
+        self.depth_left += 1;
+        Ok(())
+    }
+
+    fn object(&mut self, place: Place) -> Result<(), Malformed> {
+        let first_key = self.keys.len();
+        if self.peek() == Some(b'}') {
+            return Ok(());
+        }
+        loop {
+            let inner = self.key(place)?;
+            self.value(inner)?;
+            self.space();
+            match self.peek() {
+                Some(b',') => {
+                    self.at += 1;
+                    self.space();
+                }
+                Some(b'}') => break,
+                _ => return Err(self.syntax()),
+            }
+        }
+        if self.sender == Sender::Client || place == Place::Envelope {
+            self.refuse_duplicates(first_key)?;
+        }
+        self.keys.truncate(first_key);
+        Ok(())
+    }
+
+    /// Reads a key and its colon; answers what place its value is.
+    fn key(&mut self, place: Place) -> Result<Place, Malformed> {
+        let start = self.at;
+        if self.peek() != Some(b'"') {
+            return Err(self.syntax());
+        }
+        self.string()?;
+        let key = start..self.at;
+        self.space();
+        if self.peek() != Some(b':') {
+            return Err(self.syntax());
+        }
+        self.at += 1;
+        self.space();
+        let inner = self.place_of(place, &key)?;
+        self.keys.push(key);
+        Ok(inner)
+    }
+
+    fn place_of(&self, place: Place, key: &Range<usize>) -> Result<Place, Malformed> {
+        let routing = match place {
+            Place::Envelope => ENVELOPE,
+            Place::Params if self.sender == Sender::Client => PARAMS,
+            Place::Meta if self.sender == Sender::Client => META,
+            _ => return Ok(Place::Other),
+        };
+        let name = decoded(self.text, key);
+        if let Some(exact) = routing.iter().find(|exact| differs_by_case_only(exact, &name)) {
+            return Err(Malformed::CaseVariant { key: name.into_owned(), routing_key: exact });
+        }
+        Ok(match (place, name.as_ref()) {
+            (Place::Envelope, "params") => Place::Params,
+            (Place::Params, "_meta") => Place::Meta,
+            _ => Place::Other,
+        })
+    }
+
+    fn array(&mut self, place: Place) -> Result<(), Malformed> {
+        if self.peek() == Some(b']') {
+            return Ok(());
+        }
+        loop {
+            self.value(place)?;
+            self.space();
+            match self.peek() {
+                Some(b',') => {
+                    self.at += 1;
+                    self.space();
+                }
+                Some(b']') => return Ok(()),
+                _ => return Err(self.syntax()),
+            }
+        }
+    }
+
+    /// Sorting keeps a hostile object with very many keys from costing the square of their number.
+    fn refuse_duplicates(&self, first_key: usize) -> Result<(), Malformed> {
+        let keys = &self.keys[first_key..];
+        if keys.len() < 2 {
+            return Ok(());
+        }
+        let mut names: Vec<Cow<'_, str>> = keys.iter().map(|key| decoded(self.text, key)).collect();
+        names.sort_unstable();
+        match names.windows(2).find(|pair| pair[0] == pair[1]) {
+            Some(pair) => Err(Malformed::DuplicateKey { key: pair[0].chars().take(64).collect() }),
+            None => Ok(()),
+        }
+    }
+
+    fn string(&mut self) -> Result<(), Malformed> {
+        self.at += 1;
+        loop {
+            self.at += plain_run(&self.text[self.at..]);
+            match self.peek() {
+                Some(b'"') => {
+                    self.at += 1;
+                    return Ok(());
+                }
+                Some(b'\\') => self.escape()?,
+                _ => return Err(self.syntax()),
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Result<(), Malformed> {
+        self.at += 1;
+        match self.peek() {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 1,
+            Some(b'u') => {
+                let digits = self.text.get(self.at + 1..self.at + 5).ok_or_else(|| self.syntax())?;
+                if !digits.iter().all(u8::is_ascii_hexdigit) {
+                    return Err(self.syntax());
+                }
+                self.at += 5;
+            }
+            _ => return Err(self.syntax()),
+        }
+        Ok(())
+    }
+
+    fn number(&mut self) -> Result<(), Malformed> {
+        if self.peek() == Some(b'-') {
+            self.at += 1;
+        }
+        match self.peek() {
+            Some(b'0') => self.at += 1,
+            Some(b'1'..=b'9') => self.digits()?,
+            _ => return Err(self.syntax()),
+        }
+        if self.peek() == Some(b'.') {
+            self.at += 1;
+            self.digits()?;
+        }
+        if let Some(b'e' | b'E') = self.peek() {
+            self.at += 1;
+            if let Some(b'+' | b'-') = self.peek() {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        Ok(())
+    }
+
+    fn digits(&mut self) -> Result<(), Malformed> {
+        let run = self.text[self.at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+        self.at += run;
+        if run == 0 { Err(self.syntax()) } else { Ok(()) }
+    }
+
+    fn literal(&mut self, word: &[u8]) -> Result<(), Malformed> {
+        if !self.text[self.at..].starts_with(word) {
+            return Err(self.syntax());
+        }
+        self.at += word.len();
+        Ok(())
+    }
+
+    fn space(&mut self) {
+        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek() {
+            self.at += 1;
+        }
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.get(self.at).copied()
+    }
+
+    fn syntax(&self) -> Malformed {
+        Malformed::Syntax { at: self.at }
+    }
+}
+
+/// How many bytes at the start of `text` are neither quote, backslash nor control character. Eight at a time: the
+/// strings of a result may be megabytes.
+pub(crate) fn plain_run(text: &[u8]) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGHS: u64 = 0x8080_8080_8080_8080;
+    let has_zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
+    let mut at = 0;
+    while let Some(chunk) = text.get(at..at + 8).and_then(|chunk| <[u8; 8]>::try_from(chunk).ok()) {
+        let word = u64::from_le_bytes(chunk);
+        let quote = has_zero(word ^ (ONES * u64::from(b'"')));
+        let backslash = has_zero(word ^ (ONES * u64::from(b'\\')));
+        let control = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
+        if quote | backslash | control != 0 {
+            break;
+        }
+        at += 8;
+    }
+    at + text[at..].iter().take_while(|byte| !matches!(byte, b'"' | b'\\' | 0..0x20)).count()
+}
+
+/// The value of the key at `range`, quotes included. A lone surrogate decodes to its own spelling, which is still unique.
+pub(crate) fn decoded<'a>(text: &'a [u8], range: &Range<usize>) -> Cow<'a, str> {
+    let quoted = &text[range.clone()];
+    let inner = std::str::from_utf8(&quoted[1..quoted.len() - 1]).unwrap_or_default();
+    if inner.contains('\\') {
+        return serde_json::from_slice::<String>(quoted).map_or(Cow::Borrowed(inner), Cow::Owned);
+    }
+    Cow::Borrowed(inner)
+}
+
+/// Whether some case-insensitive parser would take `name` for `exact`, though they are not equal.
+fn differs_by_case_only(exact: &str, name: &str) -> bool {
+    name != exact && name.len() <= exact.len() * 3 && exact.chars().map(fold).eq(name.chars().map(fold))
+}
+
+/// Unicode simple folding, as far as it leads into ASCII letters: `ſ` is an s and the Kelvin sign a k.
+fn fold(letter: char) -> char {
+    match letter {
+        'ſ' => 's',
+        '\u{212A}' => 'k',
+        other => other.to_ascii_lowercase(),
+    }
+}

@@ -1,0 +1,219 @@
+//! Changes to a JSON text that leave everything else as it was written.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use bytes::Bytes;
+
+use crate::{Object, Raw};
+
+/// Pending changes to one text.
+#[derive(Debug)]
+pub struct Splice {
+    source: Raw,
+    cuts: Vec<(Range<usize>, Bytes)>,
+}
+
+/// What is to become of one object's members. Applied as a whole, so that commas come out right.
+#[derive(Debug)]
+pub struct Edit<'a> {
+    object: &'a Object,
+    changes: Vec<(Cow<'static, str>, Change)>,
+}
+
+#[derive(Debug)]
+enum Change {
+    Set(Bytes),
+    Remove,
+}
+
+/// A text in pieces, ready to be written; large pieces are still shared with their source.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Payload(Vec<Bytes>);
+
+impl Splice {
+    /// No changes to `source` yet.
+    #[must_use]
+    pub fn of(source: &Raw) -> Self {
+        Self { source: source.clone(), cuts: Vec::new() }
+    }
+
+    /// Puts `with` in the place of `part`. A `part` that is not within the source changes nothing.
+    pub fn replace(&mut self, part: &Raw, with: impl Into<Bytes>) {
+        if let Some(range) = part.range_in(&self.source) {
+            self.cuts.push((range, with.into()));
+        }
+    }
+
+    /// Applies the changes to one object of the source. Two edits of one text must not overlap.
+    pub fn apply(&mut self, edit: Edit<'_>) {
+        let Some(offset) = edit.object.text().range_in(&self.source) else { return };
+        let shift = |range: Range<usize>| range.start + offset.start..range.end + offset.start;
+        self.cuts.extend(edit.cuts().into_iter().map(|(range, with)| (shift(range), with)));
+    }
+
+    /// The changed text.
+    #[must_use]
+    pub fn finish(mut self) -> Payload {
+        self.cuts.sort_by_key(|(range, _)| (range.start, range.end));
+        let source = self.source.to_bytes();
+        let mut pieces = Payload(Vec::with_capacity(self.cuts.len() * 2 + 1));
+        let mut at = 0;
+        for (range, with) in self.cuts {
+            pieces.push(source.slice(at..range.start.max(at)));
+            pieces.push(with);
+            at = range.end.max(at);
+        }
+        pieces.push(source.slice(at..));
+        pieces
+    }
+}
+
+impl<'a> Edit<'a> {
+    /// No changes to `object` yet.
+    #[must_use]
+    pub fn of(object: &'a Object) -> Self {
+        Self { object, changes: Vec::new() }
+    }
+
+    /// Replaces the value of `key`, or adds the member at the end.
+    #[must_use]
+    pub fn set(mut self, key: impl Into<Cow<'static, str>>, value: impl Into<Bytes>) -> Self {
+        self.changes.push((key.into(), Change::Set(value.into())));
+        self
+    }
+
+    /// Removes the member called `key`, if there is one.
+    #[must_use]
+    pub fn remove(mut self, key: impl Into<Cow<'static, str>>) -> Self {
+        self.changes.push((key.into(), Change::Remove));
+        self
+    }
+
+    /// The changed object as a text of its own.
+    #[must_use]
+    pub fn finish(self) -> Payload {
+        let mut splice = Splice::of(self.object.text());
+        splice.apply(self);
+        splice.finish()
+    }
+
+    fn cuts(self) -> Vec<(Range<usize>, Bytes)> {
+        let mut planned: Vec<Option<Change>> = self.object.members().iter().map(|_| None).collect();
+        let mut added = Vec::new();
+        for (key, change) in self.changes {
+            match (self.object.position(&key), change) {
+                (Some(index), change) => planned[index] = Some(change),
+                (None, Change::Set(value)) => added.push((key, value)),
+                (None, Change::Remove) => {}
+            }
+        }
+        let mut cuts = Vec::new();
+        let mut kept = 0_usize;
+        let mut end = 1;
+        for (index, (member, change)) in self.object.members().iter().zip(planned).enumerate() {
+            let lead = if index == 0 { member.key.start } else { end }..member.key.start;
+            end = member.value.end;
+            match change {
+                Some(Change::Remove) => cuts.push((lead.start..end, Bytes::new())),
+                change => {
+                    // The first member that stays must not keep the comma before it.
+                    if kept == 0 && index > 0 {
+                        cuts.push((lead, Bytes::new()));
+                    }
+                    kept += 1;
+                    if let Some(Change::Set(value)) = change {
+                        cuts.push((member.value.clone(), value));
+                    }
+                }
+            }
+        }
+        for (key, value) in added {
+            let comma = if kept == 0 { "" } else { "," };
+            cuts.push((end..end, Bytes::from(format!("{comma}{}:", Raw::string(&key).as_str()))));
+            cuts.push((end..end, value));
+            kept += 1;
+        }
+        cuts
+    }
+}
+
+impl Payload {
+    /// Adds a piece at the end.
+    pub fn push(&mut self, piece: impl Into<Bytes>) {
+        let piece = piece.into();
+        if !piece.is_empty() {
+            self.0.push(piece);
+        }
+    }
+
+    /// Adds another text at the end.
+    pub fn append(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
+    /// Length in bytes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.iter().map(Bytes::len).sum()
+    }
+
+    /// Whether there is nothing in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The pieces in order.
+    #[must_use]
+    pub fn pieces(&self) -> &[Bytes] {
+        &self.0
+    }
+
+    /// The pieces in order.
+    #[must_use]
+    pub fn into_pieces(self) -> Vec<Bytes> {
+        self.0
+    }
+
+    /// One contiguous text; copies unless there is one piece only.
+    #[must_use]
+    pub fn into_bytes(mut self) -> Bytes {
+        if self.0.len() == 1 {
+            return self.0.pop().unwrap_or_default();
+        }
+        let mut whole = Vec::with_capacity(self.len());
+        self.0.iter().for_each(|piece| whole.extend_from_slice(piece));
+        whole.into()
+    }
+
+    /// The text as a JSON text. Only for payloads made by splicing valid values into a valid text.
+    #[must_use]
+    pub fn into_raw(self) -> Raw {
+        Raw::trusted(self.into_bytes())
+    }
+}
+
+impl From<Raw> for Payload {
+    fn from(text: Raw) -> Self {
+        Self(vec![text.to_bytes()])
+    }
+}
+
+impl From<Bytes> for Payload {
+    fn from(text: Bytes) -> Self {
+        Self(vec![text])
+    }
+}
+
+impl From<Raw> for Bytes {
+    fn from(text: Raw) -> Self {
+        text.to_bytes()
+    }
+}
+
+impl From<Payload> for Bytes {
+    fn from(payload: Payload) -> Self {
+        payload.into_bytes()
+    }
+}
