@@ -1,0 +1,101 @@
+//! One request through the handler: counted while it lasts, survived when the handler panics.
+
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::header::{CONNECTION, HeaderValue, TRANSFER_ENCODING};
+use http::{Request, Response, StatusCode, Version};
+use http_body::{Frame, SizeHint};
+use hyper::body::Incoming;
+
+use super::framing::Framing;
+use super::watch::{Flight, Watch};
+use super::{Peer, Room};
+use crate::body::Body;
+
+/// The body of an answer, which keeps its request counted until the last byte has been taken.
+pub(super) struct Counted {
+    body: Body,
+    _flight: Flight,
+}
+
+pub(super) async fn answer<H, F>(
+    room: Arc<Room<H>>,
+    watch: Arc<Watch>,
+    request: Request<Incoming>,
+    peer: Peer,
+) -> Result<Response<Counted>, Infallible>
+where
+    H: Fn(Request<Incoming>, Peer) -> F + Send + Sync + 'static,
+    F: Future<Output = Response<Body>> + Send + 'static,
+{
+    let framing = watch.take_framing();
+    let flight = Flight::start(watch);
+    let http1 = request.version() < Version::HTTP_2;
+    let chunked = request.headers().contains_key(TRANSFER_ENCODING);
+    let (mut response, last) = if http1 && framing == Framing::Ambiguous {
+        (status(StatusCode::BAD_REQUEST), true)
+    } else if request.headers().len() > room.options.header_count_max {
+        // HTTP/1.1 counts while it parses; HTTP/2 bounds the size only, and small headers cost more than their size.
+        (status(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE), false)
+    } else {
+        let unclear = chunked && framing == Framing::Unseen;
+        (guarded(&room, request, peer).await, unclear || room.drain.is_draining())
+    };
+    if http1 && last {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(response.map(|body| Counted { body, _flight: flight }))
+}
+
+async fn guarded<H, F>(room: &Room<H>, request: Request<Incoming>, peer: Peer) -> Response<Body>
+where
+    H: Fn(Request<Incoming>, Peer) -> F,
+    F: Future<Output = Response<Body>>,
+{
+    let handling = async { (room.handler)(request, peer).await };
+    // What the handler leaves behind is dropped with it; shared state behind std mutexes is poisoned, which its
+    // owners handle, so nothing half-changed is seen here.
+    AssertUnwindSafe(handling).catch_unwind().await.unwrap_or_else(|panic| {
+        let message = panic
+            .downcast_ref::<&str>()
+            .copied()
+            .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+            .unwrap_or("a value that is not text");
+        tracing::error!(peer = %peer.addr, panic = message, "a request handler panicked; its connection is closed");
+        let mut response = status(StatusCode::INTERNAL_SERVER_ERROR);
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        response
+    })
+}
+
+fn status(status: StatusCode) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}
+
+impl http_body::Body for Counted {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
