@@ -1,0 +1,83 @@
+//! `limits`: bounds on everything that comes from outside.
+
+use std::time::Duration;
+
+use crate::form::scalar::{count, duration, size};
+use crate::form::section::Section;
+use crate::model::Limits;
+
+const KIB: usize = 1 << 10;
+const MIB: usize = 1 << 20;
+const GIB: usize = 1 << 30;
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            request_body: 4 * MIB,
+            upstream_event: 32 * MIB,
+            json_depth: 64,
+            batch: 50,
+            sessions_per_principal: 1000,
+            sessions: 100_000,
+            in_flight: 10_000,
+            connections: 10_000,
+            read_timeout: Duration::from_secs(30),
+            catalogue_items: 10_000,
+            drain: Duration::from_secs(30),
+        }
+    }
+}
+
+pub(crate) fn read(section: &mut Section<'_>) -> Option<Limits> {
+    let default = Limits::default();
+    let seconds = Duration::from_secs;
+    let many = count(1..=10_000_000);
+    Some(Limits {
+        request_body: section.or(
+            "request_body",
+            "The largest body a client may send.",
+            &size(KIB..=GIB),
+            default.request_body,
+        ),
+        upstream_event: section.or(
+            "upstream_event",
+            "The largest single message a server may send: a JSON body, an SSE event or a line of a child process.",
+            &size(64 * KIB..=GIB),
+            default.upstream_event,
+        ),
+        json_depth: section.or(
+            "json_depth",
+            "Levels of nesting in JSON, in either direction.",
+            &count(8..=128),
+            default.json_depth,
+        ),
+        batch: section.or("batch", "Messages in one 2025-03-26 batch.", &count(1..=1000), default.batch),
+        sessions_per_principal: section.or(
+            "sessions_per_principal",
+            "Sessions one caller may hold at a time in one gateway.",
+            &many,
+            default.sessions_per_principal,
+        ),
+        sessions: section.or("sessions", "Sessions in all.", &many, default.sessions),
+        in_flight: section.or("in_flight", "Requests in progress at a time, in all.", &many, default.in_flight),
+        connections: section.or("connections", "Client connections at a time.", &many, default.connections),
+        read_timeout: section.or(
+            "read_timeout",
+            "Time for a client to send the head of a request, and then its body.",
+            &duration(seconds(1)..=seconds(600)),
+            default.read_timeout,
+        ),
+        catalogue_items: section.or(
+            "catalogue_items",
+            "Tools, prompts, resources or templates one target may list, of each kind.",
+            &count(1..=1_000_000),
+            default.catalogue_items,
+        ),
+        drain: section.or(
+            "drain",
+            "Time running requests have to finish after SIGTERM.",
+            &duration(Duration::ZERO..=seconds(3600)),
+            default.drain,
+        ),
+    })
+}
