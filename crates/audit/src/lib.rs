@@ -1,0 +1,114 @@
+//! One structured event per client operation, from one place.
+//!
+//! An [`Intent`] is opened before a server is asked and closed with an [`Outcome`]; one that is dropped unclosed says so.
+//! The event names who, what, where and how it went. It never holds a token, an argument, a result or a session id.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// Numbers the calls of one process.
+static NEXT_CALL: AtomicU64 = AtomicU64::new(1);
+
+/// What a client wants, before anything is sent.
+#[derive(Debug)]
+pub struct Intent {
+    /// The gateway's name.
+    pub gateway: Arc<str>,
+    /// The principal's issuer; empty for the anonymous one.
+    pub issuer: String,
+    /// The principal's subject.
+    pub subject: String,
+    /// The OAuth client that acts for the subject.
+    pub client: Option<String>,
+    /// The method on the wire.
+    pub method: Cow<'static, str>,
+    /// The exposed name or URI; empty where the method has none.
+    pub item: String,
+    /// The target's name; empty where the gateway answers itself.
+    pub target: Arc<str>,
+}
+
+/// How an operation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// With a result.
+    Ok,
+    /// With a result that says the tool failed (`isError`).
+    ToolError,
+    /// With a JSON-RPC error of this code.
+    Error(i64),
+    /// Refused by policy, or hidden from this principal.
+    Denied,
+    /// Cancelled by the client.
+    Cancelled,
+}
+
+/// An operation that has begun. Close it; dropping it records that nobody waited for its end.
+#[derive(Debug)]
+pub struct Pending {
+    call: u64,
+    intent: Option<Intent>,
+    begun: Instant,
+}
+
+impl Pending {
+    /// Records that an operation begins.
+    #[must_use]
+    pub fn open(intent: Intent) -> Self {
+        Self { call: NEXT_CALL.fetch_add(1, Ordering::Relaxed), intent: Some(intent), begun: Instant::now() }
+    }
+
+    /// Records how the operation ended.
+    pub fn close(mut self, outcome: Outcome) {
+        if let Some(intent) = self.intent.take() {
+            write(self.call, &intent, outcome.name(), outcome.code(), self.begun.elapsed());
+        }
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if let Some(intent) = self.intent.take() {
+            write(self.call, &intent, "abandoned", None, self.begun.elapsed());
+        }
+    }
+}
+
+impl Outcome {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::ToolError => "tool_error",
+            Self::Error(_) => "error",
+            Self::Denied => "denied",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    fn code(self) -> Option<i64> {
+        match self {
+            Self::Error(code) => Some(code),
+            _ => None,
+        }
+    }
+}
+
+fn write(call: u64, intent: &Intent, outcome: &'static str, code: Option<i64>, took: Duration) {
+    tracing::info!(
+        target: "portcullis::audit",
+        call,
+        gateway = %intent.gateway,
+        issuer = intent.issuer,
+        subject = intent.subject,
+        client = intent.client,
+        method = %intent.method,
+        item = intent.item,
+        target = %intent.target,
+        outcome,
+        code,
+        duration_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+        "{} {}", intent.method, outcome
+    );
+}
