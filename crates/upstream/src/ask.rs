@@ -1,0 +1,135 @@
+//! One question to a server, in the form that every driver takes: a client's operation or the gateway's upkeep.
+//!
+//! Says the same thing in either era's words. Decides nothing about when and where it is sent.
+
+use identity::Principal;
+use mcp::{Era, Method, Payload, Version};
+use policy::{Action, Permit};
+
+use crate::relay::Relay;
+use crate::{Call, Caller, Logs, Upkeep, UpstreamError, params};
+
+/// A client's operation with its permit, or the gateway's own upkeep.
+#[derive(Clone, Copy)]
+pub(crate) enum Ask<'a> {
+    /// A client's operation.
+    Call {
+        /// Names target and item.
+        permit: &'a Permit,
+        /// For whom.
+        caller: &'a Caller,
+        /// What.
+        call: &'a Call,
+    },
+    /// The gateway's own business.
+    Upkeep {
+        /// Whose identity it is asked under; the gateway's own when `None`.
+        caller: Option<&'a Caller>,
+        /// What.
+        upkeep: &'a Upkeep,
+    },
+}
+
+impl<'a> Ask<'a> {
+    /// A client's operation.
+    ///
+    /// # Errors
+    /// The permit was given to somebody else or for something else, so nothing may be sent.
+    pub(crate) fn call(
+        permit: &'a Permit,
+        caller: &'a Caller,
+        call: &'a Call,
+    ) -> Result<Self, UpstreamError> {
+        let covered = match (&permit.operation().action, &call.method) {
+            (Action::CallTool, Method::CallTool)
+            | (Action::GetPrompt, Method::GetPrompt | Method::Complete)
+            | (Action::ReadResource, Method::ReadResource | Method::Complete) => true,
+            (Action::Extension(allowed), Method::Other(name)) => allowed == name,
+            _ => false,
+        };
+        if covered && permit.principal() == caller.principal.key() {
+            return Ok(Self::Call { permit, caller, call });
+        }
+        Err(UpstreamError::NoCredential(
+            "the permit does not cover this operation of this principal".to_owned(),
+        ))
+    }
+
+    /// Whose identity it is asked under.
+    pub(crate) fn caller(&self) -> Option<&'a Caller> {
+        match *self {
+            Self::Call { caller, .. } => Some(caller),
+            Self::Upkeep { caller, .. } => caller,
+        }
+    }
+
+    /// Whose credential goes with it.
+    pub(crate) fn principal(&self) -> Option<&'a Principal> {
+        self.caller().map(|caller| &*caller.principal)
+    }
+
+    /// The method, as a server of `era` calls it. A modern server has no `ping`; it is asked to introduce itself.
+    pub(crate) fn method(&self, era: Era) -> Method {
+        match self {
+            Self::Call { call, .. } => call.method.clone(),
+            Self::Upkeep { upkeep: Upkeep::List { kind, .. }, .. } => Method::List(*kind),
+            Self::Upkeep { upkeep: Upkeep::Ping, .. } if era == Era::Modern => Method::Discover,
+            Self::Upkeep { upkeep: Upkeep::Ping, .. } => Method::Ping,
+        }
+    }
+
+    /// The name or URI that a modern request repeats in `Mcp-Name`.
+    pub(crate) fn named(&self) -> Option<&'a str> {
+        match *self {
+            Self::Call { permit, call, .. } => {
+                call.method.name_param().map(|_| permit.operation().item.as_str())
+            }
+            Self::Upkeep { .. } => None,
+        }
+    }
+
+    /// `Mcp-Param-*` headers for a modern server.
+    pub(crate) fn param_headers(&self) -> &'a [(String, String)] {
+        match *self {
+            Self::Call { call, .. } => &call.param_headers,
+            Self::Upkeep { .. } => &[],
+        }
+    }
+
+    /// Which log messages are wanted meanwhile.
+    pub(crate) fn logs(&self) -> Logs {
+        match self {
+            Self::Call { call, .. } => call.logs,
+            Self::Upkeep { .. } => Logs::Off,
+        }
+    }
+
+    /// Whether a server that is asked twice does no more than one that is asked once.
+    pub(crate) fn is_idempotent(&self) -> bool {
+        match self {
+            Self::Call { call, .. } => call.method.is_idempotent(),
+            Self::Upkeep { .. } => true,
+        }
+    }
+
+    /// Whether only the fact of an answer matters, which then has to come soon.
+    pub(crate) fn is_probe(&self) -> bool {
+        matches!(self, Self::Upkeep { upkeep: Upkeep::Ping, .. })
+    }
+
+    /// What decides about the messages that come back.
+    pub(crate) fn relay(&self, id: u64) -> Relay {
+        match self {
+            Self::Call { call, .. } => Relay { id, progress: call.progress.clone(), logs: call.logs },
+            Self::Upkeep { .. } => Relay { id, progress: None, logs: Logs::Off },
+        }
+    }
+
+    /// The whole request, as a server that speaks `version` is to read it.
+    pub(crate) fn request(&self, version: Version, id: u64) -> Payload {
+        match *self {
+            Self::Call { permit, caller, call } => params::prepare(call, permit, id, caller, version),
+            Self::Upkeep { caller, upkeep } => params::prepare_upkeep(upkeep, caller, id, version),
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! What is asked of a target: a client's operation, or the gateway's own upkeep.
+
+use std::sync::Arc;
+
+use identity::{Principal, PrincipalKey};
+use mcp::{Era, Kind, Method, Object, Raw};
+
+/// For whom a target is asked, and what their client said about itself.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// Who calls.
+    pub principal: Arc<Principal>,
+    /// The client's legacy session, when there is one. Upstream sessions hang on it.
+    pub session: Option<SessionKey>,
+    /// How the client speaks.
+    pub era: Era,
+    /// The client's `capabilities`, as it declared them; never more.
+    pub capabilities: Raw,
+    /// The client's `clientInfo`.
+    pub info: Option<Raw>,
+}
+
+/// A client session, by a number that is never used twice in one process. Not the session id, which is a secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SessionKey(pub u64);
+
+/// Whose upstream session (or child process) a request uses. Two callers with different affinities never share one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Affinity {
+    /// One client session's own.
+    Session(PrincipalKey, SessionKey),
+    /// One principal's, across calls.
+    Principal(PrincipalKey),
+    /// The gateway's own (upkeep), and a stdio child that is shared because the operator wrote so.
+    Gateway,
+}
+
+/// A client's operation. Its name or URI and its target stand in the [`policy::Permit`] that goes with it.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// The method.
+    pub method: Method,
+    /// The parameters as the client wrote them. The driver replaces the name and the hop keys of `_meta`.
+    pub params: Object,
+    /// The client's progress token, as it wrote it.
+    pub progress: Option<Raw>,
+    /// Which log messages the client wants during the call.
+    pub logs: Logs,
+    /// `Mcp-Param-*` headers for a modern server: name and encoded value.
+    pub param_headers: Vec<(String, String)>,
+}
+
+/// Which log messages a client wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Logs {
+    /// None: a modern client that named no level.
+    Off,
+    /// Whatever the server sends: a legacy client that never set a level.
+    ServersChoice,
+    /// This level and above.
+    From(Level),
+}
+
+/// Severity of a log message (RFC 5424).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// `debug`.
+    Debug,
+    /// `info`.
+    Info,
+    /// `notice`.
+    Notice,
+    /// `warning`.
+    Warning,
+    /// `error`.
+    Error,
+    /// `critical`.
+    Critical,
+    /// `alert`.
+    Alert,
+    /// `emergency`.
+    Emergency,
+}
+
+/// The gateway's own business with a target. Cannot carry a call, a read, a prompt or a completion.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Upkeep {
+    /// One page of a list.
+    List {
+        /// Of what.
+        kind: Kind,
+        /// Where the page starts; as the server wrote it.
+        cursor: Option<String>,
+    },
+    /// Is anyone there?
+    Ping,
+}
+
+/// What a server said about itself.
+#[derive(Clone, Debug)]
+pub struct ServerFacts {
+    /// How the server is spoken to.
+    pub version: mcp::Version,
+    /// Its `capabilities`.
+    pub capabilities: Raw,
+    /// Its `serverInfo`.
+    pub info: Option<Raw>,
+    /// Its `instructions`.
+    pub instructions: Option<String>,
+}
+
+impl Level {
+    pub(crate) const ALL: [(&'static str, Self); 8] = [
+        ("debug", Self::Debug),
+        ("info", Self::Info),
+        ("notice", Self::Notice),
+        ("warning", Self::Warning),
+        ("error", Self::Error),
+        ("critical", Self::Critical),
+        ("alert", Self::Alert),
+        ("emergency", Self::Emergency),
+    ];
+
+    /// The level called `name`.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|(text, _)| *text == name).map(|(_, level)| level)
+    }
+
+    /// The level's name on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        Self::ALL.into_iter().find(|(_, level)| *level == self).map_or("debug", |(text, _)| text)
+    }
+}
+
+impl Caller {
+    /// Whose upstream session this caller uses.
+    #[must_use]
+    pub fn affinity(&self) -> Affinity {
+        let key = self.principal.key();
+        self.session.map_or(Affinity::Principal(key), |session| Affinity::Session(key, session))
+    }
+}

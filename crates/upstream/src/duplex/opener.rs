@@ -1,0 +1,143 @@
+//! How a connection with one target comes about: a child process, or an HTTP+SSE stream.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use config::{Era, Isolation};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
+use tokio_util::task::TaskTracker;
+
+use super::connection::Connection;
+use super::era::EraMemory;
+use super::handshake::shake;
+use super::link::{Link, Tally};
+use super::sse;
+use super::stdio::{self, Program};
+use crate::{Affinity, Caller, UpstreamError};
+
+/// An HTTP+SSE connection that belongs to no client session and that nobody used for this long is ended.
+const SSE_IDLE: Duration = Duration::from_secs(10 * 60);
+
+/// What it takes to open a connection.
+pub(super) enum Opener {
+    /// Starts a child process.
+    Stdio { program: Program, era: EraMemory, places: Arc<Semaphore> },
+    /// Opens an event stream.
+    Sse(sse::Server),
+}
+
+impl Opener {
+    pub(super) fn stdio(program: Program) -> Self {
+        let places = program.stdio.instances_max.min(Semaphore::MAX_PERMITS);
+        Self::Stdio {
+            era: EraMemory::new(program.stdio.era),
+            places: Arc::new(Semaphore::new(places)),
+            program,
+        }
+    }
+
+    /// The target's name.
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::Stdio { program, .. } => &program.server,
+            Self::Sse(server) => server.name(),
+        }
+    }
+
+    /// Whose connection a caller uses.
+    pub(super) fn affinity(&self, caller: Option<&Caller>) -> Affinity {
+        match (self, caller) {
+            (_, None) => Affinity::Gateway,
+            (Self::Sse(_), Some(caller)) => caller.affinity(),
+            (Self::Stdio { program, .. }, Some(caller)) => match program.stdio.isolation {
+                Isolation::Principal => Affinity::Principal(caller.principal.key()),
+                Isolation::Session => caller.affinity(),
+                Isolation::Shared => Affinity::Gateway,
+            },
+        }
+    }
+
+    /// How long a connection may be unused; `None`: as long as its client session lasts.
+    pub(super) fn idle(&self, affinity: Affinity) -> Option<Duration> {
+        match (self, affinity) {
+            (Self::Stdio { program, .. }, _) => Some(program.stdio.idle),
+            (Self::Sse(_), Affinity::Session(..)) => None,
+            (Self::Sse(_), _) => Some(SSE_IDLE),
+        }
+    }
+
+    /// Connections that callers may have at a time, and the name of that bound. The gateway's own comes on top, so that it
+    /// keeps no user out.
+    pub(super) fn connections_max(&self) -> (usize, &'static str) {
+        match self {
+            Self::Stdio { program, .. } => (program.stdio.instances_max, "instances_max"),
+            Self::Sse(server) => (server.connections_max(), "limits.sessions"),
+        }
+    }
+
+    /// Opens a connection and shakes hands on it, before `deadline`.
+    ///
+    /// # Errors
+    /// There is none to be had; no client's request was sent.
+    pub(super) async fn open(
+        &self,
+        affinity: Affinity,
+        caller: Option<&Caller>,
+        deadline: Instant,
+        (tally, tasks): (&Arc<Tally>, &TaskTracker),
+    ) -> Result<Connection, UpstreamError> {
+        match self {
+            Self::Sse(server) => {
+                let principal = caller.map(|caller| caller.principal.clone());
+                let link = server.open(principal, deadline, (tally, tasks)).await?;
+                introduce(link, Era::Legacy, deadline, tally).await
+            }
+            Self::Stdio { program, era, places } => {
+                let start = async |era| {
+                    let link = stdio::spawn(program, place(places, affinity, deadline).await?, tasks)?;
+                    introduce(link, era, deadline, tally).await
+                };
+                let assumed = era.assumed();
+                let opened = match start(assumed).await {
+                    // Some servers end on a request that they do not expect before `initialize`.
+                    Err(UpstreamError::Lost(_)) if assumed == Era::Auto => start(Era::Legacy).await,
+                    opened => opened,
+                };
+                era.note(opened.as_ref().ok().map(|connection| connection.version().era()));
+                opened
+            }
+        }
+    }
+}
+
+async fn introduce(
+    link: Link,
+    era: Era,
+    deadline: Instant,
+    tally: &Arc<Tally>,
+) -> Result<Connection, UpstreamError> {
+    let connection = Connection::start(link, tally.clone());
+    match shake(&connection, era, deadline.saturating_duration_since(Instant::now())).await {
+        Ok(()) => Ok(connection),
+        Err(error) => {
+            connection.retire();
+            Err(error)
+        }
+    }
+}
+
+/// A place for one more child. There is one, unless a child that was there before is still being ended.
+async fn place(
+    places: &Arc<Semaphore>,
+    affinity: Affinity,
+    deadline: Instant,
+) -> Result<Option<OwnedSemaphorePermit>, UpstreamError> {
+    if affinity == Affinity::Gateway {
+        return Ok(None);
+    }
+    match timeout_at(deadline, places.clone().acquire_owned()).await {
+        Ok(Ok(place)) => Ok(Some(place)),
+        _ => Err(UpstreamError::Busy("the instance before it is still being stopped".to_owned())),
+    }
+}

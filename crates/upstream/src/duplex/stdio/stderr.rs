@@ -1,0 +1,102 @@
+//! What a child prints on stderr goes into our log, line by line: bounded, escaped, and without the secrets we gave it.
+//!
+//! It means nothing else. Many servers print their whole log there, so a line is no sign of an error.
+
+use std::time::Duration;
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::time::Instant;
+
+#[cfg(test)]
+mod tests;
+
+/// A longer line is cut, in bytes.
+const LINE_MAX: usize = 2 * 1024;
+/// Lines logged in one [`WINDOW`]; the others are counted.
+const LINES_MAX: u32 = 100;
+const WINDOW: Duration = Duration::from_secs(10);
+
+/// Logs what `reader` gives until it ends. `log` takes one line, safe to print.
+pub(super) async fn capture<R>(mut reader: R, secrets: Vec<String>, mut log: impl FnMut(&str))
+where
+    R: AsyncRead + Unpin,
+{
+    let mut buffer = BytesMut::new();
+    let mut rate = Rate { window: Instant::now(), logged: 0, suppressed: 0 };
+    // The rest of a line that was cut.
+    let mut skipping = false;
+    loop {
+        buffer.reserve(LINE_MAX);
+        let ended = !matches!(reader.read_buf(&mut buffer).await, Ok(count) if count > 0);
+        while let Some(end) = line_end(&buffer, ended) {
+            let line = buffer.split_to(end);
+            let cut = line.len() == LINE_MAX && !buffer.starts_with(b"\n");
+            if !std::mem::replace(&mut skipping, cut) && !line.trim_ascii().is_empty() {
+                rate.pass(&mut log, || printable(&line, &secrets));
+            }
+            if buffer.starts_with(b"\n") {
+                buffer.advance(1);
+                skipping = false;
+            }
+        }
+        if ended {
+            return rate.report(&mut log);
+        }
+    }
+}
+
+/// Where the next line, or as much of it as is logged, ends; `None` when more has to be read.
+fn line_end(buffer: &[u8], ended: bool) -> Option<usize> {
+    let end = buffer.iter().take(LINE_MAX).position(|byte| *byte == b'\n');
+    match end {
+        Some(end) => Some(end),
+        None if buffer.len() >= LINE_MAX => Some(LINE_MAX),
+        None => (ended && !buffer.is_empty()).then_some(buffer.len()),
+    }
+}
+
+/// One line of log must stay one line, whatever terminal shows it.
+fn printable(line: &[u8], secrets: &[String]) -> String {
+    let mut text = String::from_utf8_lossy(line).trim_end().to_owned();
+    for secret in secrets {
+        text = text.replace(secret.as_str(), "***");
+    }
+    let mut safe = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() && character != '\t' {
+            safe.extend(character.escape_default());
+        } else {
+            safe.push(character);
+        }
+    }
+    safe
+}
+
+struct Rate {
+    window: Instant,
+    logged: u32,
+    suppressed: u64,
+}
+
+impl Rate {
+    fn pass(&mut self, log: &mut impl FnMut(&str), line: impl FnOnce() -> String) {
+        if self.window.elapsed() >= WINDOW {
+            self.report(log);
+            *self = Self { window: Instant::now(), logged: 0, suppressed: 0 };
+        }
+        if self.logged == LINES_MAX {
+            self.suppressed += 1;
+        } else {
+            self.logged += 1;
+            log(&line());
+        }
+    }
+
+    fn report(&mut self, log: &mut impl FnMut(&str)) {
+        if self.suppressed > 0 {
+            log(&format!("({} more lines were not logged)", self.suppressed));
+            self.suppressed = 0;
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Which open request a message belongs to.
+//!
+//! Pure: owned by one connection's task, it reads and writes nothing. A message whose request cannot be told for sure
+//! goes to nobody.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use mcp::{Kind, Malformed, Message, Notification, Outcome, Payload, Response};
+use tokio::time::Instant;
+
+use super::link::{End, Tally};
+use super::waiter::{GivenUp, Grain, Role, Waiter};
+use crate::relay::{Verdict, answer_to_server};
+use crate::{Event, UpstreamError};
+
+#[cfg(test)]
+mod tests;
+
+/// How long a cancelled request may still be at work in a server, so that a log message may be its own.
+const ECHO: Duration = Duration::from_secs(60);
+/// Cancelled requests remembered at a time.
+const ECHOES_MAX: usize = 64;
+
+/// The open requests of one connection.
+pub(super) struct Table {
+    open: HashMap<u64, Arc<Waiter>>,
+    /// Requests that were cancelled and not answered, newest last.
+    cancelled: VecDeque<(u64, Instant)>,
+    /// Whether an open request may have been given up since the last look.
+    given_up: bool,
+    tally: Arc<Tally>,
+}
+
+/// What is left to do after a message was sorted.
+#[derive(Debug)]
+pub(super) enum Left {
+    /// Nothing.
+    Nothing,
+    /// Write this back to the server.
+    Answer(Payload),
+    /// These lists changed.
+    Changed(&'static [Kind]),
+}
+
+impl Table {
+    pub(super) fn new(tally: Arc<Tally>) -> Self {
+        Self { open: HashMap::new(), cancelled: VecDeque::new(), given_up: false, tally }
+    }
+
+    /// Takes a request in, before it is written.
+    pub(super) fn open(&mut self, waiter: Arc<Waiter>) {
+        self.open.insert(waiter.relay.id, waiter);
+    }
+
+    /// Sorts one message.
+    pub(super) fn sort(&mut self, message: Message) -> Left {
+        match message {
+            Message::Request(request) => return Left::Answer(answer_to_server(&request)),
+            Message::Response(response) => self.response(response),
+            Message::Notification(notification) => return self.notification(notification),
+        }
+        Left::Nothing
+    }
+
+    /// A message that cannot be read. With one request open it can only be about that one, which then ends.
+    pub(super) fn broken(&mut self, malformed: &Malformed) {
+        let Some(id) = self.only_call().map(|waiter| waiter.relay.id) else {
+            return self.tally.count_stray();
+        };
+        if let Some(waiter) = self.open.remove(&id) {
+            waiter.fail(|_| UpstreamError::BrokeProtocol(malformed.to_string()));
+        }
+    }
+
+    /// A request that could not be delivered.
+    pub(super) fn undelivered(&mut self, waiter: &Waiter, error: UpstreamError) {
+        self.open.remove(&waiter.relay.id);
+        waiter.fail(|_| error);
+    }
+
+    /// Some open request was given up.
+    pub(super) fn note_given_up(&mut self) {
+        self.given_up = true;
+    }
+
+    /// The next request that its consumer gave up, with whether its server has to be told.
+    pub(super) fn take_given_up(&mut self) -> Option<(u64, GivenUp)> {
+        if !self.given_up {
+            return None;
+        }
+        let found =
+            self.open.values().find_map(|waiter| Some((waiter.relay.id, waiter.role, waiter.given_up()?)));
+        let Some((id, role, how_far)) = found else {
+            self.given_up = false;
+            return None;
+        };
+        self.open.remove(&id);
+        if how_far == GivenUp::Unsent || role == Role::Handshake {
+            return Some((id, GivenUp::Unsent));
+        }
+        if self.cancelled.len() == ECHOES_MAX {
+            self.cancelled.pop_front();
+        }
+        self.cancelled.push_back((id, Instant::now()));
+        Some((id, GivenUp::Sent))
+    }
+
+    /// Nothing will come any more: every request learns it.
+    pub(super) fn end(&mut self, end: &End) {
+        self.open.drain().for_each(|(_, waiter)| waiter.fail(|how_far| end.error(how_far)));
+    }
+
+    fn response(&mut self, response: Response) {
+        let id = match &response.id {
+            Some(id) => id.to_u64().filter(|id| self.open.contains_key(id)),
+            None => self.unread_handshake(&response),
+        };
+        let late = response.id.as_ref().and_then(mcp::Id::to_u64);
+        match id.and_then(|id| self.open.remove(&id)) {
+            Some(waiter) => waiter.answer(response),
+            None if self.forget_cancelled(late) => {}
+            None => self.tally.count_stray(),
+        }
+    }
+
+    /// A server that cannot read a request answers with no id. While only the handshake runs, that is the one it means;
+    /// later it could as well be about a notification.
+    fn unread_handshake(&self, response: &Response) -> Option<u64> {
+        let mut open = self.open.values();
+        let (waiter, None) = (open.next()?, open.next()) else { return None };
+        (waiter.role == Role::Handshake && matches!(response.outcome, Outcome::Error(_)))
+            .then_some(waiter.relay.id)
+    }
+
+    fn forget_cancelled(&mut self, id: Option<u64>) -> bool {
+        let before = self.cancelled.len();
+        self.cancelled.retain(|(cancelled, _)| Some(*cancelled) != id);
+        self.cancelled.len() < before
+    }
+
+    fn notification(&mut self, notification: Notification) -> Left {
+        match notification.method.as_str() {
+            "notifications/tools/list_changed" => return Left::Changed(&[Kind::Tool]),
+            "notifications/prompts/list_changed" => return Left::Changed(&[Kind::Prompt]),
+            "notifications/resources/list_changed" => {
+                return Left::Changed(&[Kind::Resource, Kind::Template]);
+            }
+            "notifications/progress" => self.progress(notification),
+            _ => self.unmarked(notification),
+        }
+        Left::Nothing
+    }
+
+    fn progress(&mut self, notification: Notification) {
+        let token = notification.params.get("progressToken").and_then(|token| token.to_u64());
+        match token.and_then(|token| self.open.get(&token)) {
+            Some(waiter) => self.deliver(waiter, notification, Grain::Progress),
+            None => self.tally.count_stray(),
+        }
+    }
+
+    /// A notification that does not say which request it belongs to: it belongs to the only one, or to nobody.
+    fn unmarked(&mut self, notification: Notification) {
+        self.cancelled.retain(|(_, since)| since.elapsed() < ECHO);
+        match self.only_call() {
+            Some(waiter) => self.deliver(waiter, notification, Grain::Other),
+            None => self.tally.count_stray(),
+        }
+    }
+
+    /// The only request that the server works on, if there is exactly one.
+    fn only_call(&self) -> Option<&Arc<Waiter>> {
+        let mut open = self.open.values().filter(|waiter| waiter.role != Role::Subscription);
+        match (open.next(), open.next(), self.cancelled.is_empty()) {
+            (Some(waiter), None, true) => Some(waiter),
+            _ => None,
+        }
+    }
+
+    fn deliver(&self, waiter: &Waiter, notification: Notification, grain: Grain) {
+        match waiter.relay.judge(Message::Notification(notification)) {
+            Verdict::Deliver(Event::Notification(payload)) => {
+                self.tally.count_thinned(waiter.push(grain, payload))
+            }
+            _ => waiter.hear(),
+        }
+    }
+}

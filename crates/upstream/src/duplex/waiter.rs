@@ -1,0 +1,279 @@
+//! One open request: what has arrived for it and was not read yet.
+//!
+//! Bounded, and never blocks whoever fills it: a consumer that is too slow loses progress and log messages, oldest
+//! first, and never the answer.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use mcp::{Payload, Response};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::relay::Relay;
+use crate::{Event, UpstreamError};
+
+#[cfg(test)]
+mod tests;
+
+/// Notifications that wait for the consumer of one request.
+const NOTIFICATIONS_MAX: usize = 64;
+/// Their bytes together. A single larger one still passes when nothing else waits.
+const NOTIFICATION_BYTES_MAX: usize = 1024 * 1024;
+
+/// Shared by the connection, which fills it, the transport, which says when the request was written, and the consumer.
+#[derive(Debug)]
+pub(super) struct Waiter {
+    /// The request as the server sees it.
+    pub(super) relay: Relay,
+    /// Whose business it is.
+    pub(super) role: Role,
+    state: Mutex<State>,
+    changed: Notify,
+    /// Wakes the connection when the consumer gives up.
+    given_up: Arc<Notify>,
+}
+
+/// Whose business a request is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// A client's call, or the gateway's upkeep: cancelled when it is given up.
+    Call,
+    /// Part of the handshake: never cancelled, because `initialize` may not be.
+    Handshake,
+    /// A modern server's subscription: open as long as somebody watches, and no call that a log could belong to.
+    Subscription,
+}
+
+/// What a notification is, which says how it may be thinned out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Grain {
+    /// Only the newest counts.
+    Progress,
+    /// Each counts for itself.
+    Other,
+}
+
+/// How far a request that was given up had got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum GivenUp {
+    /// No byte was written.
+    Unsent,
+    /// The server may have seen it.
+    Sent,
+}
+
+#[derive(Debug)]
+struct State {
+    stage: Stage,
+    waiting: VecDeque<(Grain, Payload)>,
+    bytes: usize,
+    outcome: Option<Result<Response, UpstreamError>>,
+    heard: Instant,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Queued,
+    /// A part of it may have been written.
+    Writing,
+    Sent,
+    GivenUp(GivenUp),
+    Ended,
+}
+
+impl Waiter {
+    pub(super) fn new(relay: Relay, role: Role, given_up: Arc<Notify>) -> Arc<Self> {
+        let state = State {
+            stage: Stage::Queued,
+            waiting: VecDeque::new(),
+            bytes: 0,
+            outcome: None,
+            heard: Instant::now(),
+        };
+        Arc::new(Self { relay, role, state: Mutex::new(state), changed: Notify::new(), given_up })
+    }
+
+    /// Called before the first byte is written. `false`: nobody wants the answer any more, do not write.
+    pub(super) fn begin_write(&self) -> bool {
+        self.update(|state| {
+            let queued = state.stage == Stage::Queued;
+            if queued {
+                state.stage = Stage::Writing;
+            }
+            queued
+        })
+    }
+
+    /// Called when all of it is written.
+    pub(super) fn written(&self) {
+        self.update(|state| {
+            state.heard = Instant::now();
+            if state.stage == Stage::Writing {
+                state.stage = Stage::Sent;
+            }
+        });
+        self.changed.notify_one();
+    }
+
+    /// Called when writing failed before a single byte went out.
+    pub(super) fn nothing_written(&self) {
+        self.update(|state| {
+            if state.stage == Stage::Writing {
+                state.stage = Stage::Queued;
+            }
+        });
+    }
+
+    /// Adds a notification, thinning out what waits when the bound is reached. Answers how many were lost for it.
+    pub(super) fn push(&self, grain: Grain, notification: Payload) -> usize {
+        let lost = self.update(|state| {
+            state.heard = Instant::now();
+            if !state.stage.is_open() {
+                return 0;
+            }
+            // A server that talks about it has read it, whatever the transport still waits for.
+            if state.stage == Stage::Writing {
+                state.stage = Stage::Sent;
+            }
+            let lost = state.make_room(grain, notification.len());
+            state.bytes += notification.len();
+            state.waiting.push_back((grain, notification));
+            lost
+        });
+        self.changed.notify_one();
+        lost
+    }
+
+    /// Notes that the server still works on it, though there is nothing to deliver.
+    pub(super) fn hear(&self) {
+        self.update(|state| state.heard = Instant::now());
+    }
+
+    /// The answer. A second one is ignored.
+    pub(super) fn answer(&self, response: Response) {
+        self.finish(Ok(response));
+    }
+
+    /// There will be no answer. What the consumer learns depends on whether the server may have seen the request.
+    pub(super) fn fail(&self, error: impl FnOnce(GivenUp) -> UpstreamError) {
+        let sent =
+            self.update(|state| if state.stage == Stage::Queued { GivenUp::Unsent } else { GivenUp::Sent });
+        self.finish(Err(error(sent)));
+    }
+
+    /// The consumer wants no answer any more. Wakes the connection, which tells the server.
+    pub(super) fn give_up(&self) {
+        self.update(|state| {
+            state.stage = match state.stage {
+                Stage::Queued => Stage::GivenUp(GivenUp::Unsent),
+                Stage::Writing | Stage::Sent => Stage::GivenUp(GivenUp::Sent),
+                ended => ended,
+            };
+            state.waiting.clear();
+            state.bytes = 0;
+        });
+        self.given_up.notify_one();
+    }
+
+    /// Whether, and how far, the request was given up.
+    pub(super) fn given_up(&self) -> Option<GivenUp> {
+        self.update(|state| match state.stage {
+            Stage::GivenUp(how) => Some(how),
+            Stage::Queued | Stage::Writing | Stage::Sent | Stage::Ended => None,
+        })
+    }
+
+    /// When the server last did something for this request.
+    pub(super) fn heard(&self) -> Instant {
+        self.update(|state| state.heard)
+    }
+
+    /// Resolves when the request is on its way, or has ended without. Cancel safe.
+    ///
+    /// # Errors
+    /// It could not be sent.
+    pub(super) async fn sent(&self) -> Result<(), UpstreamError> {
+        loop {
+            let found = self.update(|state| match (&state.outcome, state.stage) {
+                (Some(Err(error)), _) if error.nothing_sent() => Some(Err(error.clone())),
+                (None, Stage::Queued | Stage::Writing) => None,
+                _ => Some(Ok(())),
+            });
+            match found {
+                Some(found) => return found,
+                None => self.changed.notified().await,
+            }
+        }
+    }
+
+    /// What happened next: each notification in order, then the answer. Cancel safe.
+    ///
+    /// # Errors
+    /// There is no answer and will be none.
+    pub(super) async fn next(&self) -> Result<Event, UpstreamError> {
+        loop {
+            if let Some(event) = self.update(State::take) {
+                return event;
+            }
+            self.changed.notified().await;
+        }
+    }
+
+    fn finish(&self, outcome: Result<Response, UpstreamError>) {
+        self.update(|state| {
+            if state.stage.is_open() {
+                state.stage = Stage::Ended;
+                state.outcome = Some(outcome);
+            }
+        });
+        self.changed.notify_one();
+    }
+
+    fn update<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Stage {
+    fn is_open(self) -> bool {
+        matches!(self, Self::Queued | Self::Writing | Self::Sent)
+    }
+}
+
+impl State {
+    fn take(&mut self) -> Option<Result<Event, UpstreamError>> {
+        if let Some((_, notification)) = self.waiting.pop_front() {
+            self.bytes -= notification.len();
+            return Some(Ok(Event::Notification(notification)));
+        }
+        match self.outcome.take() {
+            Some(outcome) => Some(outcome.map(Event::Final)),
+            // Read to the end already, or given up: there is nothing to wait for.
+            None if matches!(self.stage, Stage::Ended | Stage::GivenUp(_)) => {
+                Some(Err(UpstreamError::Cancelled))
+            }
+            None => None,
+        }
+    }
+
+    fn make_room(&mut self, grain: Grain, bytes: usize) -> usize {
+        let before = self.waiting.len();
+        let full = |state: &Self| {
+            state.waiting.len() >= NOTIFICATIONS_MAX || state.bytes + bytes > NOTIFICATION_BYTES_MAX
+        };
+        if grain == Grain::Progress && full(self) {
+            self.retain(|held| held != Grain::Progress);
+        }
+        while full(self) && !self.waiting.is_empty() {
+            self.waiting.pop_front();
+            self.bytes = self.waiting.iter().map(|(_, held)| held.len()).sum();
+        }
+        before - self.waiting.len()
+    }
+
+    fn retain(&mut self, keep: impl Fn(Grain) -> bool) {
+        self.waiting.retain(|(grain, _)| keep(*grain));
+        self.bytes = self.waiting.iter().map(|(_, held)| held.len()).sum();
+    }
+}

@@ -1,0 +1,75 @@
+//! Why a target did not answer, and how that is told to the client.
+
+use std::time::Duration;
+
+use mcp::ErrorObject;
+use mcp::code::{ANSWER_TOO_LARGE, BACKEND_BROKE_PROTOCOL, BACKEND_TIMEOUT, UNAVAILABLE};
+
+/// Why a target did not answer. The cause goes to the log; the client gets [`UpstreamError::to_error`].
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum UpstreamError {
+    /// Nothing was sent: no connection, no child, no session to be had.
+    #[error("cannot be reached: {0}")]
+    Unreachable(String),
+    /// The request was sent, and the connection or the child ended before the answer.
+    #[error("ended before it answered: {0}")]
+    Lost(String),
+    /// No answer within the bound.
+    #[error("did not answer within {0:?}")]
+    Timeout(Duration),
+    /// What came back is not MCP.
+    #[error("broke the protocol: {0}")]
+    BrokeProtocol(String),
+    /// What came back is larger than `limits.upstream_event`.
+    #[error("sent more than {0} bytes in one message")]
+    TooLarge(usize),
+    /// The server refuses the gateway's credential. Never shown to the client as its own 401.
+    #[error("refused the gateway's credential (HTTP {0})")]
+    Unauthorized(u16),
+    /// The broker has no credential for this caller and target.
+    #[error("no credential: {0}")]
+    NoCredential(String),
+    /// As many children, sessions or calls as the bound allows.
+    #[error("is busy: {0}")]
+    Busy(String),
+    /// The gateway is shutting down, or the call was cancelled.
+    #[error("was given up: the call was cancelled")]
+    Cancelled,
+}
+
+impl UpstreamError {
+    /// The error for the client. Names the target and the way on; never an address, a header or a token.
+    #[must_use]
+    pub fn to_error(&self, target: &str) -> ErrorObject {
+        let (code, sentence) = match self {
+            Self::Unreachable(_) => (UNAVAILABLE, "cannot be reached; try again later, or ask its operator".to_owned()),
+            Self::Lost(_) => (
+                UNAVAILABLE,
+                "ended before it answered; the request may have been carried out, so check before you repeat it".to_owned(),
+            ),
+            Self::Timeout(after) => (
+                BACKEND_TIMEOUT,
+                format!("did not answer within {} s; the request was cancelled and may have been carried out", after.as_secs_f32()),
+            ),
+            Self::BrokeProtocol(_) => {
+                (BACKEND_BROKE_PROTOCOL, "sent an answer that is not MCP; ask its operator".to_owned())
+            }
+            Self::TooLarge(max) => (
+                ANSWER_TOO_LARGE,
+                format!("sent more than {max} bytes in one message; ask for less, or raise `limits.upstream_event`"),
+            ),
+            Self::Unauthorized(_) | Self::NoCredential(_) => {
+                (UNAVAILABLE, "cannot be used with the gateway's credential; ask the gateway's operator".to_owned())
+            }
+            Self::Busy(_) => (UNAVAILABLE, "is busy; try again later".to_owned()),
+            Self::Cancelled => (UNAVAILABLE, "was not waited for: the call was cancelled".to_owned()),
+        };
+        ErrorObject::new(code, format!("The server `{target}` {sentence}."))
+    }
+
+    /// Whether the server cannot have seen the request, so that repeating it cannot run it twice.
+    #[must_use]
+    pub fn nothing_sent(&self) -> bool {
+        matches!(self, Self::Unreachable(_) | Self::NoCredential(_) | Self::Busy(_))
+    }
+}

@@ -1,0 +1,22 @@
+//! Drivers that speak to targets: Streamable HTTP modern and legacy, HTTP+SSE, stdio.
+//!
+//! A driver turns a permitted call into what its server understands and the server's messages into [`Event`]s. It never
+//! decides who may call what, never sees the client's own credential, and never repeats a call that a server may have seen.
+
+mod ask;
+mod call;
+mod deadline;
+mod duplex;
+mod error;
+mod facts;
+mod params;
+pub mod relay;
+mod reply;
+mod streamable;
+mod upstream;
+
+pub use call::{Affinity, Call, Caller, Level, Logs, ServerFacts, SessionKey, Upkeep};
+pub use error::UpstreamError;
+pub use relay::Event;
+pub use reply::Reply;
+pub use upstream::{Deps, Upstream};

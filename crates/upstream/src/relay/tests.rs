@@ -1,0 +1,114 @@
+use bytes::Bytes;
+use mcp::Body;
+use serde_json::{Value, json};
+
+use super::*;
+
+fn message(value: &Value) -> Message {
+    match Body::from_server(Bytes::from(value.to_string()), 64) {
+        Ok(Body::Single(message)) => message,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn relay(logs: Logs) -> Relay {
+    Relay { id: 7, progress: Some(Raw::string("mine")), logs }
+}
+
+fn delivered(relay: &Relay, value: &Value) -> Option<String> {
+    match relay.judge(message(value)) {
+        Verdict::Deliver(Event::Notification(text)) => Some(text.into_raw().as_str().to_owned()),
+        Verdict::Deliver(Event::Final(response)) => Some(response.text.as_str().to_owned()),
+        Verdict::Answer(_) | Verdict::Drop(_) => None,
+    }
+}
+
+#[test]
+fn only_its_own_response_is_the_answer() {
+    let relay = relay(Logs::Off);
+    for (id, own) in
+        [(json!(7), true), (json!(7.0), true), (json!("7"), false), (json!(8), false), (json!(-7), false)]
+    {
+        let text = json!({ "jsonrpc": "2.0", "id": id, "result": {} });
+        assert_eq!(delivered(&relay, &text).is_some(), own, "{id}");
+    }
+    let unread = json!({ "jsonrpc": "2.0", "id": null, "error": { "code": -32700, "message": "?" } });
+    assert!(delivered(&relay, &unread).is_some());
+    let nobodys = json!({ "jsonrpc": "2.0", "id": null, "result": {} });
+    assert!(delivered(&relay, &nobodys).is_none());
+}
+
+#[test]
+fn progress_gets_the_clients_token_and_keeps_its_numbers() {
+    let text = r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"progress":1.50,"progressToken":7,"total":1e3}}"#;
+    let Ok(Body::Single(message)) = Body::from_server(Bytes::from_static(text.as_bytes()), 64) else {
+        panic!()
+    };
+    let Verdict::Deliver(Event::Notification(text)) = relay(Logs::Off).judge(message) else { panic!() };
+    assert_eq!(
+        text.into_raw().as_str(),
+        r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"progress":1.50,"progressToken":"mine","total":1e3}}"#
+    );
+}
+
+#[test]
+fn progress_nobody_asked_for_is_dropped() {
+    let silent = Relay { progress: None, ..relay(Logs::Off) };
+    let progress = |token: Value| json!({ "jsonrpc": "2.0", "method": "notifications/progress", "params": { "progressToken": token } });
+    assert!(delivered(&silent, &progress(json!(7))).is_none());
+    assert!(delivered(&relay(Logs::Off), &progress(json!("7"))).is_none());
+    assert!(delivered(&relay(Logs::Off), &progress(json!(8))).is_none());
+}
+
+#[test]
+fn log_passes_at_the_wanted_level_only() {
+    let log = |level: &str| json!({ "jsonrpc": "2.0", "method": "notifications/message", "params": { "level": level, "data": 1 } });
+    for (logs, level, passes) in [
+        (Logs::Off, "emergency", false),
+        (Logs::ServersChoice, "debug", true),
+        (Logs::ServersChoice, "chatty", true),
+        (Logs::From(Level::Warning), "error", true),
+        (Logs::From(Level::Warning), "warning", true),
+        (Logs::From(Level::Warning), "notice", false),
+        (Logs::From(Level::Debug), "chatty", false),
+    ] {
+        assert_eq!(delivered(&relay(logs), &log(level)).is_some(), passes, "{logs:?} {level}");
+    }
+}
+
+#[test]
+fn unknown_notification_reaches_the_client_and_lifecycle_does_not() {
+    let notification = |method: &str| json!({ "jsonrpc": "2.0", "method": method });
+    let relay = relay(Logs::Off);
+    assert!(delivered(&relay, &notification("notifications/x.example/news")).is_some());
+    for method in
+        ["notifications/tools/list_changed", "notifications/cancelled", "notifications/resources/updated"]
+    {
+        assert!(delivered(&relay, &notification(method)).is_none(), "{method}");
+    }
+}
+
+#[test]
+fn server_is_answered_its_ping_and_refused_the_rest() {
+    let ask = |method: &str| match relay(Logs::Off)
+        .judge(message(&json!({ "jsonrpc": "2.0", "id": "q", "method": method })))
+    {
+        Verdict::Answer(text) => text.into_raw().to_value(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(ask("ping"), json!({ "jsonrpc": "2.0", "id": "q", "result": {} }));
+    for method in ["sampling/createMessage", "elicitation/create", "roots/list", "tools/call"] {
+        assert_eq!(ask(method)["error"]["code"], mcp::code::METHOD_NOT_FOUND, "{method}");
+    }
+}
+
+#[test]
+fn interactive_capabilities_are_not_presented() {
+    let declared = json!({
+        "sampling": {}, "elicitation": { "url": {} }, "roots": {}, "tasks": {}, "experimental": { "a": 1 },
+        "extensions": { "io.modelcontextprotocol/tasks": {}, "io.modelcontextprotocol/ui": { "mimeTypes": [] } }
+    });
+    let expected = json!({ "experimental": { "a": 1 }, "extensions": { "io.modelcontextprotocol/ui": { "mimeTypes": [] } } });
+    assert_eq!(presentable(&Raw::value(&declared)).to_value(), expected);
+    assert_eq!(presentable(&Raw::value(&json!([]))).as_str(), "{}");
+}

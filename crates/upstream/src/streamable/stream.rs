@@ -1,0 +1,179 @@
+//! A call whose answer is on its way: judges each message, answers the server's own requests, and cancels the call when
+//! nobody waits for it any more.
+
+use std::sync::Arc;
+
+use mcp::{Body, Message, Payload};
+use tokio::time::sleep;
+
+use super::answer::{Answer, Received};
+use super::events::EventStream;
+use super::session::Session;
+use crate::deadline::Deadline;
+use crate::relay::{Relay, Verdict};
+use crate::{Event, Reply, UpstreamError};
+
+/// A call whose answer is being streamed.
+pub(crate) struct CallStream {
+    events: Option<Box<EventStream>>,
+    relay: Relay,
+    deadline: Deadline,
+    peer: Peer,
+}
+
+/// What the server can be told meanwhile.
+pub(super) enum Peer {
+    /// Nothing: to a modern server a closed stream says it all, and it may not ask.
+    Silent,
+    /// Answers to its requests, and that the call is cancelled.
+    Session(Unfinished),
+}
+
+/// A request that a legacy server has, or may have, and has not answered. Dropped, it cancels the request.
+pub(super) struct Unfinished {
+    session: Arc<Session>,
+    id: Option<u64>,
+}
+
+impl Unfinished {
+    /// Before the request is sent.
+    pub(super) fn new(session: Arc<Session>, id: u64) -> Self {
+        Self { session, id: Some(id) }
+    }
+
+    /// The request has its answer, or was never sent.
+    pub(super) fn finish(mut self) {
+        self.id = None;
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if let Some(id) = self.id {
+            self.session.cancel(id);
+        }
+    }
+}
+
+impl Peer {
+    fn answer(&self, answer: Payload) {
+        match self {
+            Self::Silent => tracing::debug!("a server asked its client something it may not ask; dropped"),
+            Self::Session(unfinished) => unfinished.session.answer(answer),
+        }
+    }
+
+    fn finish(&mut self) {
+        if let Self::Session(unfinished) = std::mem::replace(self, Self::Silent) {
+            unfinished.finish();
+        }
+    }
+}
+
+impl CallStream {
+    /// The next event. Cancel safe.
+    ///
+    /// # Errors
+    /// The stream broke, ended without the answer, or passed a bound.
+    pub(crate) async fn next(&mut self) -> Result<Event, UpstreamError> {
+        loop {
+            let events = self.events.as_mut().ok_or(UpstreamError::Cancelled)?;
+            let message = match events.next(&self.deadline).await {
+                Ok(Some(message)) => message,
+                Ok(None) => {
+                    let ended = UpstreamError::Lost("it ended the stream without an answer".to_owned());
+                    Box::pin(self.resume(ended)).await?;
+                    continue;
+                }
+                Err(broken @ UpstreamError::Lost(_)) => {
+                    Box::pin(self.resume(broken)).await?;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            if let Some(event) = judge(&self.relay, &self.peer, message) {
+                if let Event::Final(_) = event {
+                    self.peer.finish();
+                    self.events.take().into_iter().for_each(|events| events.finish());
+                }
+                return Ok(event);
+            }
+        }
+    }
+
+    /// Takes the stream up where it ended. Servers of 2025-11-25 may end it at any time to save a connection, and said
+    /// before from where it goes on. The request is not sent again.
+    async fn resume(&mut self, why: UpstreamError) -> Result<(), UpstreamError> {
+        let (Some(events), Peer::Session(unfinished)) = (&self.events, &self.peer) else { return Err(why) };
+        let Some(from) = events.last_id() else { return Err(why) };
+        self.deadline.within(sleep(events.pause())).await?;
+        let resumed = unfinished.session.listen(Some(from), &self.deadline).await;
+        // The server has the request all the same: nothing may say that it was not sent.
+        let received = resumed.map_err(|error| match error {
+            error if error.nothing_sent() => {
+                UpstreamError::Lost(format!("its stream cannot be taken up: {error}"))
+            }
+            error => error,
+        })?;
+        match received.answer {
+            Answer::Stream(next) => self.events = Some(next.after(events)),
+            _ => return Err(why),
+        }
+        Ok(())
+    }
+}
+
+/// Makes a reply of what came back for a request.
+///
+/// # Errors
+/// It is no answer to this request. Nothing is cancelled then: the server is done with it.
+pub(super) fn reply(
+    received: Received,
+    relay: Relay,
+    mut peer: Peer,
+    deadline: Deadline,
+) -> Result<Reply, UpstreamError> {
+    let event = match received.answer {
+        Answer::Stream(events) => {
+            return Ok(Reply::streamed(CallStream { events: Some(events), relay, deadline, peer }));
+        }
+        Answer::Json(Body::Batch(messages)) => {
+            let messages = messages.into_iter().flatten();
+            let events = messages.filter_map(|message| judge(&relay, &peer, message)).collect();
+            peer.finish();
+            return batch(events);
+        }
+        Answer::Json(Body::Single(message)) => judge(&relay, &peer, message),
+        answer => {
+            peer.finish();
+            return Err(answer.failure(received.status));
+        }
+    };
+    peer.finish();
+    match event {
+        Some(Event::Final(response)) => Ok(Reply::whole(response)),
+        _ => Err(no_answer()),
+    }
+}
+
+/// What a server says in the same breath as the answer precedes it, in whatever order it was written.
+fn batch(mut events: Vec<Event>) -> Result<Reply, UpstreamError> {
+    let is_final = |event: &Event| matches!(event, Event::Final(_));
+    let answer = events.iter().position(is_final).map(|at| events.remove(at)).ok_or_else(no_answer)?;
+    events.retain(|event| !is_final(event));
+    events.push(answer);
+    Ok(Reply::batch(events))
+}
+
+fn no_answer() -> UpstreamError {
+    UpstreamError::BrokeProtocol("it answered something else than this request".to_owned())
+}
+
+fn judge(relay: &Relay, peer: &Peer, message: Message) -> Option<Event> {
+    match relay.judge(message) {
+        Verdict::Deliver(event) => return Some(event),
+        Verdict::Answer(answer) => peer.answer(answer),
+        Verdict::Drop(why) => tracing::debug!(why, "a server's message was dropped"),
+    }
+    None
+}

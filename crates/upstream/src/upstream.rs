@@ -1,0 +1,164 @@
+//! One live target: the handle that the other rooms hold.
+
+use std::sync::Arc;
+
+use config::Transport;
+use mcp::{Kind, Response};
+use policy::Permit;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::ask::Ask;
+use crate::duplex::Connections;
+use crate::streamable::{Streamable, settled};
+use crate::{Call, Caller, Reply, ServerFacts, SessionKey, Upkeep, UpstreamError};
+
+/// What every target of a process shares.
+#[derive(Clone)]
+pub struct Deps {
+    /// Opens every connection; under the rules for URLs that the operator wrote.
+    pub client: net::Client,
+    /// Knows the credential for each caller and target.
+    pub broker: Arc<broker::Broker>,
+    /// When credentials end.
+    pub clock: clock::Clock,
+    /// Bounds on what servers send, and on sessions with one server (`limits.sessions`).
+    pub limits: config::Limits,
+    /// Ends feeds and whatever else runs in the background.
+    pub shutdown: CancellationToken,
+}
+
+/// A cloneable handle for one live target. Opens nothing until it is asked something. All clones share sessions,
+/// children and what is known of the server.
+#[derive(Clone)]
+pub struct Upstream(Arc<Inner>);
+
+struct Inner {
+    gateway: String,
+    target: config::Target,
+    driver: Driver,
+}
+
+/// How the target is reached.
+enum Driver {
+    Url(Box<Streamable>),
+    Child(Connections),
+}
+
+impl Upstream {
+    /// A handle for `target` of the gateway called `gateway`.
+    #[must_use]
+    pub fn new(gateway: &str, target: config::Target, deps: Deps) -> Self {
+        let driver = match &target.transport {
+            Transport::Http { url, era } => {
+                let sse = Connections::sse(&target, url, &deps);
+                Driver::Url(Box::new(Streamable::new(&target, url, *era, &deps, sse)))
+            }
+            Transport::Stdio(stdio) => {
+                Driver::Child(Connections::stdio(&target, stdio, &deps.limits, &deps.shutdown))
+            }
+        };
+        Self(Arc::new(Inner { gateway: gateway.to_owned(), target, driver }))
+    }
+
+    /// The target as configured.
+    #[must_use]
+    pub fn target(&self) -> &config::Target {
+        &self.0.target
+    }
+
+    /// The target's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0.target.name
+    }
+
+    /// Whether `other` is a handle for the same live target.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Runs one client operation. Name or URI come from the permit; request id, progress token and the hop keys of `_meta`
+    /// are the gateway's own. Resolves when the answer is there, or when it has begun to stream. Dropped before that, it
+    /// cancels the call at the server.
+    ///
+    /// # Errors
+    /// There is no answer; [`UpstreamError::nothing_sent`] says whether the server can have seen the call. A permit that
+    /// was given for something else, or to somebody else, is [`UpstreamError::NoCredential`]. An error that the server
+    /// answers with is no error here.
+    pub async fn dispatch(
+        &self,
+        permit: Permit,
+        caller: &Caller,
+        call: Call,
+    ) -> Result<Reply, UpstreamError> {
+        let operation = permit.operation();
+        if *operation.target != *self.name() || *operation.gateway != *self.0.gateway {
+            return Err(UpstreamError::NoCredential("the permit is for another target".to_owned()));
+        }
+        let ask = Ask::call(&permit, caller, &call)?;
+        self.ask(ask).await
+    }
+
+    /// Asks something on the gateway's own account; `caller` lends the identity that a dynamic listing needs.
+    ///
+    /// # Errors
+    /// There is no answer. An error that the server answers with is no error here.
+    pub async fn upkeep(&self, caller: Option<&Caller>, upkeep: Upkeep) -> Result<Response, UpstreamError> {
+        settled(self.ask(Ask::Upkeep { caller, upkeep: &upkeep }).await?.last().await?)
+    }
+
+    /// What the server said about itself; connects if needed. Cached: for `target.refresh`, or until it is connected to
+    /// anew, and per principal where the server sees who calls.
+    ///
+    /// # Errors
+    /// The server cannot be reached, or speaks nothing that the gateway speaks.
+    pub async fn facts(&self, caller: Option<&Caller>) -> Result<Arc<ServerFacts>, UpstreamError> {
+        match &self.0.driver {
+            Driver::Url(driver) => driver.facts(caller).await,
+            Driver::Child(driver) => driver.facts(caller).await,
+        }
+    }
+
+    /// Watches for changed lists until `stop`, until the process shuts down, or until nobody receives any more; opens the
+    /// feed again, with back-off, when it breaks. Sends the kind that changed, once per change told; not debounced.
+    pub async fn feed(&self, changed: mpsc::Sender<Kind>, stop: CancellationToken) {
+        match &self.0.driver {
+            Driver::Url(driver) => driver.feed(changed, stop).await,
+            Driver::Child(driver) => driver.feed(changed, stop).await,
+        }
+    }
+
+    /// A client session ended: ends the upstream sessions and children that hang on it.
+    pub async fn end_session(&self, key: SessionKey) {
+        match &self.0.driver {
+            Driver::Url(driver) => driver.end_session(key).await,
+            Driver::Child(driver) => driver.end_session(key),
+        }
+    }
+
+    /// Ends every upstream session and child. Calls in progress are lost.
+    pub async fn shutdown(&self) {
+        match &self.0.driver {
+            Driver::Url(driver) => driver.shutdown().await,
+            Driver::Child(driver) => driver.shutdown().await,
+        }
+    }
+
+    async fn ask(&self, ask: Ask<'_>) -> Result<Reply, UpstreamError> {
+        match &self.0.driver {
+            Driver::Url(driver) => driver.ask(ask).await,
+            Driver::Child(driver) => Ok(Reply::duplex(driver.ask(ask).await?)),
+        }
+    }
+}
+
+impl std::fmt::Debug for Upstream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Upstream")
+            .field("gateway", &self.0.gateway)
+            .field("target", &self.name())
+            .finish_non_exhaustive()
+    }
+}
