@@ -1,0 +1,156 @@
+//! Pages of a list, and the sealed cursors that lead from one to the next.
+//!
+//! A cursor opens only for the principal, gateway and list it was made for. It holds the position after the last entry
+//! shown, by name, so that it still continues at the right place when the catalogue has changed in between.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use identity::PrincipalKey;
+use mcp::{Kind, Payload, Raw};
+use seal::Sealer;
+
+use crate::error::Error;
+use crate::item::Item;
+use crate::view::{Audience, List, View};
+
+/// The sealing purpose of cursors.
+const PURPOSE: &str = "catalogue/cursor";
+
+/// The longest cursor that is looked at, in bytes. Ours hold a name or URI; more is not ours.
+const CURSOR_BYTES_MAX: usize = 16 * 1024;
+
+/// Makes the pages of one gateway.
+#[derive(Clone, Debug)]
+pub struct Pager {
+    sealer: Sealer,
+    gateway: Arc<str>,
+    size: usize,
+}
+
+/// One page of one list.
+#[derive(Clone, Debug)]
+pub struct Page {
+    kind: Kind,
+    items: Bytes,
+    next: Option<String>,
+}
+
+/// The first page of a list, without the cursor, which differs per principal.
+#[derive(Debug)]
+pub(crate) struct FirstPage {
+    size: usize,
+    items: Bytes,
+}
+
+impl Pager {
+    /// Pages of at most `size` entries (at least 1) for the gateway of this name.
+    #[must_use]
+    pub fn new(sealer: Sealer, gateway: &str, size: usize) -> Self {
+        Self { sealer, gateway: Arc::from(gateway), size: size.max(1) }
+    }
+
+    /// The page of `view` after `cursor`, or the first one.
+    ///
+    /// # Errors
+    /// [`Error::BadCursor`]: the cursor is not one this gateway gave to this principal for this list. An empty string is
+    /// a cursor like any other, and never one of ours.
+    pub fn page(
+        &self,
+        view: &View,
+        kind: Kind,
+        principal: PrincipalKey,
+        cursor: Option<&str>,
+    ) -> Result<Page, Error> {
+        let list = view.list(kind);
+        let start = match cursor {
+            None => 0,
+            Some(cursor) => self.start(list, kind, principal, cursor)?,
+        };
+        let end = start.saturating_add(self.size).min(list.items().len());
+        let shown = list.items().get(start..end).unwrap_or_default();
+        let next = (end < list.items().len()).then(|| shown.last()).flatten();
+        let next = next.map(|last| self.seal(view, kind, principal, end, last));
+        let items = match (view.audience(), start) {
+            (Audience::Everyone, 0) => self.first(list, shown),
+            _ => joined(shown),
+        };
+        Ok(Page { kind, items, next })
+    }
+
+    fn first(&self, list: &List, shown: &[Arc<Item>]) -> Bytes {
+        let cached = list.first_page.get_or_init(|| FirstPage { size: self.size, items: joined(shown) });
+        if cached.size == self.size { cached.items.clone() } else { joined(shown) }
+    }
+
+    fn seal(&self, view: &View, kind: Kind, principal: PrincipalKey, end: usize, last: &Item) -> String {
+        let position = u64::try_from(end).unwrap_or(u64::MAX);
+        let mut plain = Vec::with_capacity(16 + last.exposed.len());
+        plain.extend_from_slice(&view.generation().to_be_bytes());
+        plain.extend_from_slice(&position.to_be_bytes());
+        plain.extend_from_slice(last.exposed.as_bytes());
+        self.sealer.seal(PURPOSE, &self.bound_to(kind, principal), &plain)
+    }
+
+    fn start(&self, list: &List, kind: Kind, principal: PrincipalKey, cursor: &str) -> Result<usize, Error> {
+        if cursor.len() > CURSOR_BYTES_MAX {
+            return Err(Error::BadCursor);
+        }
+        let plain = self
+            .sealer
+            .open(PURPOSE, &self.bound_to(kind, principal), cursor)
+            .map_err(|_| Error::BadCursor)?;
+        let (_generation, rest) = plain.split_first_chunk::<8>().ok_or(Error::BadCursor)?;
+        let (position, last) = rest.split_first_chunk::<8>().ok_or(Error::BadCursor)?;
+        let last = std::str::from_utf8(last).map_err(|_| Error::BadCursor)?;
+        // The entry has gone since: go on where it stood, which neither repeats nor skips more than changed.
+        let position = usize::try_from(u64::from_be_bytes(*position)).unwrap_or(usize::MAX);
+        let gone = || position.saturating_sub(1).min(list.items().len());
+        Ok(list.position(last).map_or_else(gone, |index| index + 1))
+    }
+
+    /// Principal keys have a fixed length and kinds no NUL, so no two triples give the same bytes.
+    fn bound_to(&self, kind: Kind, principal: PrincipalKey) -> Vec<u8> {
+        [principal.as_bytes(), kind.list_method().as_bytes(), &[0], self.gateway.as_bytes()].concat()
+    }
+}
+
+impl Page {
+    /// The cursor of the next page; `None` on the last one.
+    #[must_use]
+    pub fn next_cursor(&self) -> Option<&str> {
+        self.next.as_deref()
+    }
+
+    /// The result object: the entries, the cursor, and the members of `more` (each key once, none of the page's own).
+    #[must_use]
+    pub fn result(&self, more: &[(&str, Raw)]) -> Payload {
+        let mut result = Payload::default();
+        result.push(format!("{{\"{}\":", self.kind.result_key()));
+        result.push(self.items.clone());
+        if let Some(next) = &self.next {
+            result.push(format!(",\"nextCursor\":\"{next}\""));
+        }
+        for (key, value) in more {
+            result.push(format!(",{}:", Raw::string(key).as_str()));
+            result.push(value.clone());
+        }
+        result.push(Bytes::from_static(b"}"));
+        result
+    }
+}
+
+/// The entries as a JSON array.
+fn joined(items: &[Arc<Item>]) -> Bytes {
+    let length: usize = items.iter().map(|item| item.text.as_bytes().len() + 1).sum();
+    let mut text = Vec::with_capacity(length + 2);
+    text.push(b'[');
+    for (index, item) in items.iter().enumerate() {
+        if index > 0 {
+            text.push(b',');
+        }
+        text.extend_from_slice(item.text.as_bytes());
+    }
+    text.push(b']');
+    text.into()
+}
