@@ -1,0 +1,175 @@
+//! A server's answer, rewritten for a client of the other era.
+//!
+//! Pure. Only what the two eras say differently is touched (MCP 2026-07-28 versioning; code table in `mcp::code`); everything
+//! else stays as the server wrote it.
+
+use mcp::code::{ErrorObject, INVALID_PARAMS, LEGACY_RESOURCE_NOT_FOUND};
+use mcp::{Edit, Era, Id, Method, Object, Outcome, Payload, Raw, Response, Splice};
+
+/// For whom an answer is rewritten.
+#[derive(Clone, Debug)]
+pub struct Bridge {
+    /// The client's era.
+    pub era: Era,
+    /// What was asked.
+    pub method: Method,
+    /// Whether the client declared any extension, which may bring result types of its own.
+    pub extensions: Extensions,
+}
+
+/// Whether the client declared extensions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extensions {
+    /// At least one.
+    Declared,
+    /// None, so every result is of a type the core protocol knows.
+    None,
+}
+
+/// What a server sent that this client must not get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unfit {
+    /// The server asks a question though no capability for one was declared to it.
+    #[error("asked a question that the client did not offer to answer")]
+    Question,
+    /// A `resultType` that neither the core nor a declared extension defines.
+    #[error("sent a result of a type that the client does not know")]
+    UnknownType,
+    /// The result is not an object.
+    #[error("sent a result that is not an object")]
+    NotAnObject,
+}
+
+impl Bridge {
+    /// The answer as the client may have it, with the client's own id.
+    ///
+    /// # Errors
+    /// The answer must not reach the client.
+    pub fn answer(&self, id: &Id, response: &Response) -> Result<Payload, Unfit> {
+        let mut splice = Splice::of(&response.text);
+        match &response.id_text {
+            Some(own) => splice.replace(own, id.text().clone()),
+            None => return Ok(self.error(response).response(Some(id))),
+        }
+        match &response.outcome {
+            Outcome::Result(result) => {
+                let object = Object::of(result).ok_or(Unfit::NotAnObject)?;
+                self.check_type(&object)?;
+                splice.apply(self.result(&object));
+            }
+            Outcome::Error(error) => {
+                if let Some(changed) = self.recoded(error) {
+                    splice.replace(error, changed.to_raw());
+                }
+            }
+        }
+        Ok(splice.finish())
+    }
+
+    fn check_type(&self, result: &Object) -> Result<(), Unfit> {
+        match result.string("resultType").as_deref() {
+            None | Some("complete") => Ok(()),
+            Some("input_required") => Err(Unfit::Question),
+            Some(_) if self.extensions == Extensions::Declared => Ok(()),
+            Some(_) => Err(Unfit::UnknownType),
+        }
+    }
+
+    fn result<'a>(&self, result: &'a Object) -> Edit<'a> {
+        let edit = without_forged_meta(result, Edit::of(result));
+        match self.era {
+            Era::Modern => self.modernised(result, edit),
+            Era::Legacy => legacy(result, edit),
+        }
+    }
+
+    fn modernised<'a>(&self, result: &Object, mut edit: Edit<'a>) -> Edit<'a> {
+        if result.get("resultType").is_none() {
+            edit = edit.set("resultType", &b"\"complete\""[..]);
+        }
+        // MCP 2026-07-28, Caching: required on reads. Nothing is known about how long it holds, so it does not.
+        if self.method == Method::ReadResource {
+            let ttl = result.get("ttlMs").and_then(|ttl| ttl.to_u64());
+            if ttl.is_none() {
+                edit = edit.set("ttlMs", &b"0"[..]);
+            }
+            if !matches!(result.string("cacheScope").as_deref(), Some("public" | "private")) {
+                edit = edit.set("cacheScope", &b"\"private\""[..]);
+            }
+        }
+        edit
+    }
+
+    fn error(&self, response: &Response) -> ErrorObject {
+        match &response.outcome {
+            Outcome::Error(error) => self.recoded(error).unwrap_or_else(|| decoded(error)),
+            Outcome::Result(_) => {
+                ErrorObject::new(mcp::code::BACKEND_BROKE_PROTOCOL, "The server's answer has no id.")
+            }
+        }
+    }
+
+    /// The error with the code that the client's era uses for it; `None` when it is the same in both.
+    fn recoded(&self, error: &Raw) -> Option<ErrorObject> {
+        let mut error = decoded(error);
+        let has_uri = error.data.as_ref().is_some_and(|data| data.get("uri").is_some());
+        error.code = match (self.era, &self.method, error.code) {
+            (Era::Modern, _, LEGACY_RESOURCE_NOT_FOUND) => INVALID_PARAMS,
+            (Era::Legacy, Method::ReadResource, INVALID_PARAMS) if has_uri => LEGACY_RESOURCE_NOT_FOUND,
+            _ => return None,
+        };
+        Some(error)
+    }
+}
+
+/// What only modern clients know is dropped, and a structured result that older schemas do not allow.
+fn legacy<'a>(result: &Object, edit: Edit<'a>) -> Edit<'a> {
+    let edit = edit.remove("resultType").remove("ttlMs").remove("cacheScope");
+    match result.get("structuredContent") {
+        Some(content) if !content.is_object() => edit.remove("structuredContent"),
+        _ => edit,
+    }
+}
+
+/// `_meta` keys of the gateway's own are nobody else's to set.
+fn without_forged_meta<'a>(result: &'a Object, edit: Edit<'a>) -> Edit<'a> {
+    let Some(meta) = result.object("_meta") else { return edit };
+    let forged: Vec<String> = meta
+        .iter()
+        .filter(|(key, _)| key.starts_with("dev.portcullis/"))
+        .map(|(key, _)| key.into_owned())
+        .collect();
+    if forged.is_empty() {
+        return edit;
+    }
+    edit.set("_meta", forged.into_iter().fold(Edit::of(&meta), Edit::remove).finish())
+}
+
+/// An error object, with whatever of it can be understood.
+fn decoded(error: &Raw) -> ErrorObject {
+    let object = Object::of(error);
+    let member = |key: &str| object.as_ref().and_then(|object| object.get(key));
+    let code = member("code").and_then(|code| code.as_str().parse().ok());
+    let message = member("message").and_then(|text| text.to_text().map(std::borrow::Cow::into_owned));
+    ErrorObject {
+        code: code.unwrap_or(mcp::code::INTERNAL_ERROR),
+        message: message.unwrap_or_default(),
+        data: member("data").map(|data| data.to_value()),
+    }
+}
+
+/// How an answer went, for the audit trail.
+#[must_use]
+pub fn outcome(response: &Response) -> audit::Outcome {
+    match &response.outcome {
+        Outcome::Error(error) => audit::Outcome::Error(decoded(error).code),
+        Outcome::Result(result) => {
+            let failed = Object::of(result).and_then(|result| result.get("isError"));
+            if failed.is_some_and(|failed| failed.as_bytes() == b"true") {
+                audit::Outcome::ToolError
+            } else {
+                audit::Outcome::Ok
+            }
+        }
+    }
+}
