@@ -1,0 +1,230 @@
+//! Legacy requests over Streamable HTTP (2025-03-26 to 2025-11-25): initialize, sessions, batches, and everything in a session.
+
+mod batch;
+
+use std::sync::Arc;
+
+use exchange::{Accepts, Hello, Session, present};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use identity::Principal;
+use mcp::code::{ErrorObject, INVALID_PARAMS, INVALID_REQUEST};
+use mcp::header::{MCP_PROTOCOL_VERSION, MCP_SESSION_ID};
+use mcp::{Body as Message, Era, Id, Message as One, Method, Notification, Raw, Request, Version};
+use net::Body;
+use tokio_util::sync::CancellationToken;
+use upstream::{Caller, Logs};
+
+use crate::modern;
+use crate::operation::{self, Context};
+use crate::refusal::Refusal;
+use crate::site::Site;
+
+/// What of an `initialize` is remembered, in bytes.
+const HELLO_MAX: usize = 16 * 1024;
+
+/// A legacy client on one request.
+pub struct Client {
+    /// The gateway it came to.
+    pub site: Arc<Site>,
+    /// Who calls.
+    pub principal: Arc<Principal>,
+    /// Which forms of answer it takes.
+    pub accepts: Accepts,
+}
+
+/// Answers a POST.
+///
+/// # Errors
+/// The request is not carried out.
+pub async fn post(client: Client, headers: &HeaderMap, body: Message) -> Result<Response<Body>, Refusal> {
+    if let Message::Single(One::Request(request)) = &body
+        && request.method == Method::Initialize
+    {
+        return initialize(&client, request).await;
+    }
+    let session = session(&client, headers)?;
+    let version = version(&client.site, headers, session.as_deref())?;
+    match body {
+        Message::Single(One::Request(request)) => {
+            let steps = start(&client.site, &client.principal, session, request);
+            Ok(present::legacy(steps, client.accepts).await)
+        }
+        Message::Single(One::Notification(notification)) => {
+            notified(session.as_deref(), &notification);
+            Ok(accepted())
+        }
+        // Nothing has been asked of the client, so there is nothing this could answer.
+        Message::Single(One::Response(_)) => Ok(accepted()),
+        Message::Batch(messages) if version == Version::V2025_03_26 => {
+            batch::answer(client, session, messages).await
+        }
+        Message::Batch(_) => {
+            Err(Refusal::Misplaced("This revision has no batches; send one message at a time."))
+        }
+    }
+}
+
+/// Ends a session.
+///
+/// # Errors
+/// There is none to end.
+pub async fn delete(
+    site: &Site,
+    principal: &Principal,
+    headers: &HeaderMap,
+) -> Result<Response<Body>, Refusal> {
+    let Some(sessions) = &site.sessions else { return Err(Refusal::MethodNotAllowed("POST")) };
+    let id = session_id(headers)?.ok_or(Refusal::NoSession)?;
+    let session = sessions.close(id, principal.key()).ok_or(Refusal::UnknownSession)?;
+    site.release(&session);
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    Ok(response)
+}
+
+async fn initialize(client: &Client, request: &Request) -> Result<Response<Body>, Refusal> {
+    let hello =
+        greeting(&client.site, request).map_err(|error| Refusal::Invalid(Some(request.id.clone()), error))?;
+    let opened =
+        client.site.sessions.as_ref().map(|sessions| sessions.open(client.principal.key())).transpose();
+    let opened = opened.map_err(|error| Refusal::Quota(format!("No session was opened: {error}.")))?;
+    if let Some((_, session)) = &opened {
+        session.greet(&hello);
+    }
+    let session = opened.as_ref().map(|(_, session)| session.clone());
+    let context = context(&client.site, &client.principal, session, Some(&hello));
+    let result = operation::initialize_result(&context, hello.version).await;
+    let mut response = present::json(exchange::Answer::result(&request.id, result), Era::Legacy);
+    if let Some(id) = opened.and_then(|(id, _)| HeaderValue::try_from(id).ok()) {
+        response.headers_mut().insert(MCP_SESSION_ID, id);
+    }
+    Ok(response)
+}
+
+/// Reads an `initialize` and settles the revision: the client's if it is spoken here, else the newest that is.
+///
+/// # Errors
+/// The error to answer with.
+pub fn greeting(site: &Site, request: &Request) -> Result<Hello, ErrorObject> {
+    let wrong = |member| {
+        ErrorObject::new(INVALID_PARAMS, format!("`{member}` is missing or malformed in `initialize`."))
+    };
+    let requested = request.params.string("protocolVersion").ok_or_else(|| wrong("protocolVersion"))?;
+    let version = Version::parse(&requested)
+        .filter(|version| site.legacy_versions().any(|spoken| spoken == *version))
+        .or_else(|| site.legacy_versions().next_back())
+        .ok_or_else(|| modern::unsupported(site.config.versions.iter().copied(), &requested))?;
+    let capabilities = match request.params.get("capabilities") {
+        None => Raw::value(&serde_json::json!({})),
+        Some(capabilities) if capabilities.is_object() => capabilities,
+        Some(_) => return Err(wrong("capabilities")),
+    };
+    let info = request.params.get("clientInfo").filter(Raw::is_object);
+    let size = capabilities.as_bytes().len() + info.as_ref().map_or(0, |info| info.as_bytes().len());
+    if size > HELLO_MAX {
+        let sentence =
+            format!("`capabilities` and `clientInfo` have {size} bytes; the bound is {HELLO_MAX}.");
+        return Err(ErrorObject::new(INVALID_PARAMS, sentence));
+    }
+    Ok(Hello { version, capabilities, info })
+}
+
+/// Starts a request in a task of its own: a client that disconnects has not cancelled it.
+pub fn start(
+    site: &Arc<Site>,
+    principal: &Arc<Principal>,
+    session: Option<Arc<Session>>,
+    request: Request,
+) -> present::Steps {
+    let running = match (&session, request.id.key()) {
+        (Some(session), Some(id)) => match session.begin(id) {
+            Some(running) => Some(running),
+            None => return immediately(&request.id, &already_running()),
+        },
+        _ => None,
+    };
+    let context = context(site, principal, session, None);
+    let cancelled =
+        running.as_ref().map_or_else(CancellationToken::new, |running| running.cancelled().clone());
+    present::run(async move { operation::operate(&context, request).await }, cancelled, running)
+}
+
+fn already_running() -> ErrorObject {
+    ErrorObject::new(
+        INVALID_REQUEST,
+        "A request with this id is still running in this session; use each id once.",
+    )
+}
+
+fn immediately(id: &Id, error: &ErrorObject) -> present::Steps {
+    let exchange = exchange::Exchange::answered(id.clone(), exchange::Answer::error(Some(id), error));
+    present::run(async move { exchange }, CancellationToken::new(), ())
+}
+
+/// Takes note of a notification. Only cancellation means anything to the gateway; what it does not know is not an error.
+pub fn notified(session: Option<&Session>, notification: &Notification) {
+    if notification.method != "notifications/cancelled" {
+        return;
+    }
+    let id = notification.params.get("requestId").and_then(|id| Id::of(&id)).and_then(|id| id.key());
+    if let (Some(session), Some(id)) = (session, id) {
+        session.cancel(&id);
+    }
+}
+
+pub(crate) fn context(
+    site: &Arc<Site>,
+    principal: &Arc<Principal>,
+    session: Option<Arc<Session>>,
+    hello: Option<&Hello>,
+) -> Context {
+    let hello = hello.or_else(|| session.as_ref().and_then(|session| session.hello()));
+    let caller = Caller {
+        principal: principal.clone(),
+        session: session.as_ref().map(|session| session.key()),
+        era: Era::Legacy,
+        capabilities: hello
+            .map_or_else(|| Raw::value(&serde_json::json!({})), |hello| hello.capabilities.clone()),
+        info: hello.and_then(|hello| hello.info.clone()),
+    };
+    let logs = session.as_ref().map_or(Logs::ServersChoice, |session| session.logs());
+    Context { site: site.clone(), caller, logs, session, headers: None }
+}
+
+/// The request's session; `None` where the gateway has none.
+fn session(client: &Client, headers: &HeaderMap) -> Result<Option<Arc<Session>>, Refusal> {
+    let Some(sessions) = &client.site.sessions else { return Ok(None) };
+    let id = session_id(headers)?.ok_or(Refusal::NoSession)?;
+    sessions.find(id, client.principal.key()).map(Some).ok_or(Refusal::UnknownSession)
+}
+
+fn session_id(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
+    let mut ids = headers.get_all(MCP_SESSION_ID).iter();
+    let id = ids.next();
+    if ids.next().is_some() {
+        return Err(Refusal::Misplaced("The header `Mcp-Session-Id` is there more than once; send it once."));
+    }
+    Ok(id.map(|id| id.to_str().unwrap_or_default()))
+}
+
+/// The revision a request is written in: the negotiated one, else what the header says, else 2025-03-26, which knows no
+/// header (MCP 2025-06-18, Protocol Version Header).
+fn version(site: &Site, headers: &HeaderMap, session: Option<&Session>) -> Result<Version, Refusal> {
+    let header = match headers.get(MCP_PROTOCOL_VERSION) {
+        None => None,
+        Some(value) => {
+            let text = value.to_str().unwrap_or_default().trim();
+            let version = Version::parse(text)
+                .filter(|version| site.legacy_versions().any(|spoken| spoken == *version));
+            Some(version.ok_or_else(|| Refusal::BadVersion(text.chars().take(64).collect()))?)
+        }
+    };
+    let negotiated = session.and_then(Session::hello).map(|hello| hello.version);
+    Ok(negotiated.or(header).unwrap_or(Version::V2025_03_26))
+}
+
+fn accepted() -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::ACCEPTED;
+    response
+}

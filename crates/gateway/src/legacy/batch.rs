@@ -1,0 +1,95 @@
+//! Batches (2025-03-26 only): each message stands for itself, and the answers go back together.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use exchange::{Accepts, Answer, Session, Step, present};
+use http::Response;
+use mcp::code::{ErrorObject, INVALID_REQUEST};
+use mcp::{Malformed, Message, Method, Payload};
+use net::Body;
+use tokio::task::JoinSet;
+
+use super::{Client, accepted, notified, start};
+use crate::refusal::{Refusal, json};
+
+/// Answers a batch.
+///
+/// # Errors
+/// The batch is empty or too long.
+pub(super) async fn answer(
+    client: Client,
+    session: Option<Arc<Session>>,
+    messages: Vec<Result<Message, Malformed>>,
+) -> Result<Response<Body>, Refusal> {
+    if messages.is_empty() || messages.len() > client.site.limits.batch {
+        return Err(Refusal::Misplaced("A batch must have at least one message and at most `limits.batch`."));
+    }
+    let mut started = Vec::new();
+    let mut answers = Vec::new();
+    for message in messages {
+        match message {
+            Ok(Message::Request(request)) if request.method == Method::Initialize => {
+                let error = ErrorObject::new(INVALID_REQUEST, "`initialize` must not be part of a batch.");
+                answers.push(Answer::error(Some(&request.id), &error).payload);
+            }
+            Ok(Message::Request(request)) => {
+                started.push(start(&client.site, &client.principal, session.clone(), request));
+            }
+            Ok(Message::Notification(notification)) => notified(session.as_deref(), &notification),
+            Ok(Message::Response(_)) => {}
+            Err(malformed) => answers.push(malformed.to_error().response(None)),
+        }
+    }
+    match (started.is_empty(), client.accepts) {
+        (true, _) if answers.is_empty() => Ok(accepted()),
+        (false, Accepts::EventStream) => Ok(stream(started, answers)),
+        _ => Ok(together(started, answers).await),
+    }
+}
+
+/// All answers in one array, in the order they were ready.
+async fn together(started: Vec<present::Steps>, mut answers: Vec<Payload>) -> Response<Body> {
+    let mut running: JoinSet<_> = started.into_iter().map(present::Steps::answer).collect();
+    while let Some(answer) = running.join_next().await {
+        answers.extend(answer.ok().flatten().map(|answer| answer.payload));
+    }
+    let mut array = Payload::from(Bytes::from_static(b"["));
+    for (index, answer) in answers.into_iter().enumerate() {
+        if index > 0 {
+            array.push(&b","[..]);
+        }
+        array.append(answer);
+    }
+    array.push(&b"]"[..]);
+    json(array)
+}
+
+/// Every message as an event of its own, as it comes.
+fn stream(started: Vec<present::Steps>, answers: Vec<Payload>) -> Response<Body> {
+    let (sender, body) = Body::channel(net::body::Bounds::default());
+    let sender = Arc::new(sender);
+    tokio::spawn({
+        let sender = sender.clone();
+        async move {
+            for answer in answers {
+                let _ = present::send(&sender, answer).await;
+            }
+        }
+    });
+    for mut steps in started {
+        let sender = sender.clone();
+        tokio::spawn(async move {
+            while let Some(step) = steps.next().await {
+                let payload = match step {
+                    Step::Notification(payload) => payload,
+                    Step::Final(answer) => answer.payload,
+                };
+                if present::send(&sender, payload).await.is_err() {
+                    return;
+                }
+            }
+        });
+    }
+    present::event_stream(body)
+}

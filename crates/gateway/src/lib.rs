@@ -1,0 +1,20 @@
+//! The data plane: one request, one path.
+//!
+//! accept → authenticate → read → resolve → authorize → dispatch → answer. This room knows which path leads to which
+//! gateway, in which era a message is written, and what each method asks for. It never reads a credential itself, never speaks
+//! to a server itself, and sends nothing to one without a permit.
+
+mod cors;
+mod legacy;
+mod modern;
+mod negotiate;
+mod operation;
+mod plane;
+mod refusal;
+mod route;
+mod site;
+mod sse;
+
+pub use plane::{DataPlane, Documents, Table};
+pub use site::{Site, Spelling};
+pub use sse::Streams;

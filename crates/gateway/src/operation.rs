@@ -1,0 +1,196 @@
+//! What a request asks for, carried out: resolve, authorize, dispatch. The same for every revision and transport.
+
+mod call;
+mod complete;
+mod extension;
+mod list;
+mod own;
+mod read;
+
+use std::borrow::Cow;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use audit::{Intent, Outcome, Pending};
+use catalogue::{Freshness, Missed, Seen};
+use exchange::{Answer, Bridge, Exchange, Extensions, Session};
+use http::HeaderMap;
+use mcp::code::{ErrorObject, METHOD_NOT_FOUND};
+use mcp::{Era, Kind, Method, Object, Raw, Request, meta};
+use policy::{Action, Denial, Operation, Permit};
+use upstream::{Call, Caller, Logs, UpstreamError};
+
+use crate::site::Site;
+
+/// Everything about a request that its operation may look at.
+pub struct Context {
+    /// The gateway it came to.
+    pub site: Arc<Site>,
+    /// Who calls.
+    pub caller: Caller,
+    /// Which log messages the client wants.
+    pub logs: Logs,
+    /// The client's session.
+    pub session: Option<Arc<Session>>,
+    /// The HTTP headers of a modern request, which repeat parts of its body. Legacy revisions do not check them, so
+    /// nothing may rely on them there.
+    pub headers: Option<HeaderMap>,
+}
+
+/// Carries out `request`. Boxed: every request is one of many operations, and its future should not have room for all.
+pub fn operate(context: &Context, request: Request) -> Pin<Box<dyn Future<Output = Exchange> + Send + '_>> {
+    Box::pin(carry_out(context, request))
+}
+
+async fn carry_out(context: &Context, request: Request) -> Exchange {
+    if !exists(context, &request.method) {
+        return refused(&request, &unknown_method(&request.method));
+    }
+    match &request.method {
+        Method::Ping => own::ping(request),
+        Method::Discover => own::discover(context, request).await,
+        Method::SetLevel => own::set_level(context, &request),
+        Method::List(kind) => list::list(context, *kind, &request).await,
+        Method::CallTool => call::tool(context, request).await,
+        Method::GetPrompt => call::prompt(context, request).await,
+        Method::ReadResource => read::resource(context, request).await,
+        Method::Complete => complete::complete(context, request).await,
+        Method::Other(name) if !Method::is_core_name(name) => extension::route(context, request).await,
+        Method::Initialize | Method::Other(_) => refused(&request, &unknown_method(&request.method)),
+    }
+}
+
+pub use own::initialize_result;
+
+fn exists(context: &Context, method: &Method) -> bool {
+    matches!(method, Method::Other(_)) || method.exists_in(context.caller.era)
+}
+
+fn unknown_method(method: &Method) -> ErrorObject {
+    let name: String = method.as_str().chars().filter(|letter| !letter.is_control()).take(64).collect();
+    ErrorObject::new(METHOD_NOT_FOUND, format!("Method not found: {name}"))
+}
+
+/// An exchange that ends with `error` at once.
+fn refused(request: &Request, error: &ErrorObject) -> Exchange {
+    Exchange::answered(request.id.clone(), Answer::error(Some(&request.id), error))
+}
+
+/// An item of one target that a client wants something of.
+struct Wanted<'a> {
+    target: &'a Arc<str>,
+    action: Action,
+    /// As the server knows it.
+    item: &'a str,
+    /// As the client wrote it.
+    exposed: &'a str,
+    param_headers: Vec<(String, String)>,
+}
+
+/// What the caller may see, and what is missing from it.
+async fn seen(context: &Context, freshness: Freshness) -> Seen {
+    let mut seen = context.site.catalogue.seen(&context.caller, freshness).await;
+    let policy = &context.site.policy;
+    if policy.has_rules() {
+        let principal = &context.caller.principal;
+        seen.view = seen.view.filter(|item| match item.target() {
+            Some(target) => {
+                policy.shows(principal, &to_use(context, target, action_on(item.kind), &item.upstream))
+            }
+            None => true,
+        });
+    }
+    seen
+}
+
+/// The answer for a name or URI that leads nowhere: a target that cannot be asked is no reason to say that the item is unknown.
+fn missing(missed: Missed, unknown: ErrorObject) -> ErrorObject {
+    match missed {
+        Missed::Unknown => unknown,
+        Missed::Silent(target) => {
+            UpstreamError::Unreachable("its lists are not known".to_owned()).to_error(&target)
+        }
+    }
+}
+
+/// What using an item of a list means.
+fn action_on(kind: Kind) -> Action {
+    match kind {
+        Kind::Tool => Action::CallTool,
+        Kind::Prompt => Action::GetPrompt,
+        Kind::Resource | Kind::Template => Action::ReadResource,
+    }
+}
+
+fn to_use(context: &Context, target: &Arc<str>, action: Action, item: &str) -> Operation {
+    Operation { gateway: context.site.name.clone(), target: target.clone(), action, item: item.to_owned() }
+}
+
+/// Authorizes and dispatches; `unknown` is the answer for what does not exist, and for what this principal may not know of.
+async fn forward(context: &Context, request: Request, wanted: Wanted<'_>, unknown: &ErrorObject) -> Exchange {
+    let record = Pending::open(intent(context, &request.method, &wanted));
+    let operation = to_use(context, wanted.target, wanted.action, wanted.item);
+    match context.site.policy.authorize(&context.caller.principal, operation) {
+        Ok(permit) => dispatch(context, request, permit, wanted.param_headers, record).await,
+        Err(Denial::Hidden) => {
+            record.close(Outcome::Denied);
+            refused(&request, unknown)
+        }
+    }
+}
+
+async fn dispatch(
+    context: &Context,
+    request: Request,
+    permit: Permit,
+    param_headers: Vec<(String, String)>,
+    record: Pending,
+) -> Exchange {
+    let target = permit.operation().target.clone();
+    let Some(upstream) = context.site.upstreams.get(&target) else {
+        record.close(Outcome::Error(mcp::code::INTERNAL_ERROR));
+        return refused(&request, &crate::refusal::internal());
+    };
+    let bridge = Bridge {
+        era: context.caller.era,
+        method: request.method.clone(),
+        extensions: match context.caller.era {
+            Era::Modern => crate::modern::declares_extensions(&context.caller.capabilities),
+            Era::Legacy => Extensions::Declared,
+        },
+    };
+    let call = Call {
+        method: request.method.clone(),
+        progress: progress_token(&request.params),
+        params: request.params.clone(),
+        logs: context.logs,
+        param_headers,
+    };
+    match upstream.dispatch(permit, &context.caller, call).await {
+        Ok(reply) => Exchange::relayed(request.id, reply, bridge, target, record),
+        Err(error) => {
+            tracing::warn!(gateway.name = %context.site.name, target.name = %target, %error, "call failed");
+            let error = error.to_error(&target);
+            record.close(Outcome::Error(error.code));
+            refused(&request, &error)
+        }
+    }
+}
+
+fn intent(context: &Context, method: &Method, wanted: &Wanted<'_>) -> Intent {
+    let principal = &context.caller.principal;
+    Intent {
+        gateway: context.site.name.clone(),
+        issuer: principal.issuer().to_owned(),
+        subject: principal.subject().to_owned(),
+        client: principal.client().map(ToOwned::to_owned),
+        method: Cow::Owned(method.as_str().to_owned()),
+        item: wanted.exposed.to_owned(),
+        target: wanted.target.clone(),
+    }
+}
+
+fn progress_token(params: &Object) -> Option<Raw> {
+    let token = params.object("_meta")?.get(meta::PROGRESS_TOKEN)?;
+    mcp::Id::of(&token).is_some().then_some(token)
+}

@@ -1,0 +1,300 @@
+//! The data plane: one request, one path.
+//!
+//! accept → authenticate → read → resolve → authorize → dispatch → answer. The first three are here, in this order: a
+//! browser's foreign page is turned away before anything is verified, and nobody's body is read before it is known whose it is.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use clock::Clock;
+use exchange::present;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
+use hyper::body::Incoming;
+use identity::{Principal, Rejection};
+use mcp::{Body as Message, Era, Message as One};
+use net::Body;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use upstream::Caller;
+
+use crate::operation::{self, Context};
+use crate::refusal::Refusal;
+use crate::route::Route;
+use crate::site::{Site, Spelling};
+use crate::{cors, legacy, modern, negotiate, sse};
+
+/// Looks up the fixed document at a path.
+pub type Documents = Box<dyn Fn(&str) -> Option<Bytes> + Send + Sync>;
+
+/// What is served: the gateways, and fixed documents such as key sets.
+pub struct Table {
+    /// The gateways, by name.
+    pub sites: HashMap<Arc<str>, Arc<Site>>,
+    /// The document at a path, if there is one. Public and unauthenticated.
+    pub documents: Documents,
+}
+
+/// The data plane. Clones share it.
+#[derive(Clone)]
+pub struct DataPlane {
+    table: Arc<ArcSwap<Table>>,
+    in_flight: Arc<Semaphore>,
+    clock: Clock,
+}
+
+impl DataPlane {
+    /// Serves `table`, with at most `in_flight` requests in progress at a time.
+    #[must_use]
+    pub fn new(table: Table, in_flight: usize, clock: Clock) -> Self {
+        Self {
+            table: Arc::new(ArcSwap::from_pointee(table)),
+            in_flight: Arc::new(Semaphore::new(in_flight.min(Semaphore::MAX_PERMITS))),
+            clock,
+        }
+    }
+
+    /// Serves `table` from now on; requests in progress end with the one they began with. Answers the old one.
+    pub fn swap(&self, table: Table) -> Arc<Table> {
+        self.table.swap(Arc::new(table))
+    }
+
+    /// What is served now.
+    #[must_use]
+    pub fn table(&self) -> Arc<Table> {
+        self.table.load_full()
+    }
+
+    /// Answers one request.
+    pub async fn handle(&self, request: Request<Incoming>) -> Response<Body> {
+        let table = self.table.load_full();
+        match self.route(&table, request).await {
+            Ok(response) => response,
+            Err(refusal) => {
+                tracing::debug!(?refusal, "request refused");
+                refusal.into_response()
+            }
+        }
+    }
+
+    async fn route(&self, table: &Table, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {
+        let path = request.uri().path().to_owned();
+        match Route::of(&path) {
+            Route::Mcp(name) => self.enter(table.site(name)?, request, Endpoint::Mcp(spelling(name))).await,
+            Route::Sse(name) => self.enter(table.site(Some(name))?, request, Endpoint::Sse).await,
+            Route::SseMessages(name) => {
+                self.enter(table.site(Some(name))?, request, Endpoint::SseMessages).await
+            }
+            Route::Metadata(name) => {
+                let site = table.site(name)?;
+                self.metadata(&site, &request, spelling(name)).await
+            }
+            Route::Document(path) => table.document(path, request.method()),
+        }
+    }
+
+    /// Accepts a request to a gateway: Host, Origin, and a place among those in progress.
+    async fn enter(
+        &self,
+        site: Arc<Site>,
+        request: Request<Incoming>,
+        endpoint: Endpoint,
+    ) -> Result<Response<Body>, Refusal> {
+        site.hosts.check(request.headers(), request.uri().authority()).map_err(Refusal::Forbidden)?;
+        let origin = request.headers().get(header::ORIGIN).cloned();
+        if request.method() == Method::OPTIONS && origin.is_some() {
+            let mut response = cors::preflight(request.headers());
+            cors::allow(origin.as_ref(), &mut response);
+            return Ok(response);
+        }
+        let place = self.in_flight.clone().try_acquire_owned();
+        let answered = match place {
+            Ok(place) => self.authenticate(site, request, endpoint, place).await,
+            Err(_) => Err(Refusal::Overloaded),
+        };
+        let mut response = answered.unwrap_or_else(|refusal| {
+            tracing::debug!(?refusal, "request refused");
+            refusal.into_response()
+        });
+        cors::allow(origin.as_ref(), &mut response);
+        Ok(response)
+    }
+
+    async fn authenticate(
+        &self,
+        site: Arc<Site>,
+        request: Request<Incoming>,
+        endpoint: Endpoint,
+        _place: OwnedSemaphorePermit,
+    ) -> Result<Response<Body>, Refusal> {
+        let resource = site.resource(endpoint.spelling());
+        let challenged = |rejection: &Rejection| {
+            tracing::info!(gateway.name = %site.name, %rejection, "not authenticated");
+            Refusal::Unauthenticated(site.authenticator.challenge(rejection, resource))
+        };
+        if identity::query_has_token(request.uri()) {
+            return Err(challenged(&Rejection::Malformed("a token in the query string")));
+        }
+        let principal = site.authenticator.authenticate(request.headers(), self.clock.now()).await;
+        let principal = principal.map_err(|rejection| challenged(&rejection))?;
+        let visit = Visit { site: site.clone(), principal };
+        match (endpoint, request.method()) {
+            (Endpoint::Mcp(_), &Method::POST) => visit.post(request).await,
+            (Endpoint::Mcp(_), &Method::DELETE) if !modern::header_is_modern(request.headers()) => {
+                legacy::delete(&visit.site, &visit.principal, request.headers()).await
+            }
+            (Endpoint::Sse, &Method::GET) => sse::open(&visit.site, &visit.principal),
+            (Endpoint::SseMessages, &Method::POST) => visit.post_beside_stream(request).await,
+            (Endpoint::Mcp(_), _) => Err(Refusal::MethodNotAllowed(visit.site.methods())),
+            (Endpoint::Sse, _) => Err(Refusal::MethodNotAllowed("GET")),
+            (Endpoint::SseMessages, _) => Err(Refusal::MethodNotAllowed("POST")),
+        }
+    }
+}
+
+impl DataPlane {
+    /// Protected-resource metadata (RFC 9728): public, so that a client can find out where to get a token.
+    async fn metadata(
+        &self,
+        site: &Site,
+        request: &Request<Incoming>,
+        spelling: Spelling,
+    ) -> Result<Response<Body>, Refusal> {
+        site.hosts.check(request.headers(), request.uri().authority()).map_err(Refusal::Forbidden)?;
+        if request.method() != Method::GET {
+            return Err(Refusal::MethodNotAllowed("GET"));
+        }
+        let resource = site.resource(spelling);
+        let document = site.authenticator.resource_metadata(resource, &site.name, self.clock.now()).await;
+        let mut response = public(document.ok_or(Refusal::NoSuchPath)?);
+        cors::allow(request.headers().get(header::ORIGIN), &mut response);
+        Ok(response)
+    }
+}
+
+/// Which of a gateway's endpoints a request came to.
+#[derive(Clone, Copy)]
+enum Endpoint {
+    Mcp(Spelling),
+    Sse,
+    SseMessages,
+}
+
+impl Endpoint {
+    fn spelling(self) -> Spelling {
+        match self {
+            Self::Mcp(spelling) => spelling,
+            Self::Sse | Self::SseMessages => Spelling::Named,
+        }
+    }
+}
+
+fn spelling(name: Option<&str>) -> Spelling {
+    if name.is_some() { Spelling::Named } else { Spelling::Alias }
+}
+
+/// An authenticated caller at a gateway.
+struct Visit {
+    site: Arc<Site>,
+    principal: Arc<Principal>,
+}
+
+impl Visit {
+    /// A message over Streamable HTTP: read it, see which era it is written in, answer in that.
+    async fn post(self, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {
+        let accepts = negotiate::accepts(request.headers(), self.site.config.streaming)?;
+        let (headers, body) = self.read(request).await?;
+        match body {
+            Message::Single(message) if modern::is_modern(&headers, &message) => {
+                self.post_modern(headers, message, accepts).await
+            }
+            Message::Batch(_) if modern::header_is_modern(&headers) => {
+                Err(Refusal::Misplaced("This revision has no batches; send one message at a time."))
+            }
+            body => {
+                let client = legacy::Client { site: self.site, principal: self.principal, accepts };
+                legacy::post(client, &headers, body).await
+            }
+        }
+    }
+
+    async fn post_modern(
+        self,
+        headers: HeaderMap,
+        message: One,
+        accepts: exchange::Accepts,
+    ) -> Result<Response<Body>, Refusal> {
+        let request = match message {
+            One::Request(request) => request,
+            // Over HTTP nothing that a modern client could notify of concerns the gateway: closing a stream cancels.
+            One::Notification(_) => return Ok(accepted()),
+            One::Response(_) => {
+                return Err(Refusal::Misplaced("No request was sent to the client; send requests only."));
+            }
+        };
+        let facts = modern::check(&self.site.config, &headers, &request)
+            .map_err(|error| Refusal::Invalid(Some(request.id.clone()), error))?;
+        let caller = Caller {
+            principal: self.principal,
+            session: None,
+            era: Era::Modern,
+            capabilities: facts.capabilities,
+            info: facts.info,
+        };
+        let context =
+            Context { site: self.site, caller, logs: facts.logs, session: None, headers: Some(headers) };
+        let exchange = operation::operate(&context, request).await;
+        Ok(present::modern(exchange, accepts).await)
+    }
+
+    /// A message beside a 2024-11-05 stream.
+    async fn post_beside_stream(self, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {
+        let session = sse::session(&self.site, &self.principal, request.uri().query())?;
+        let (_, body) = self.read(request).await?;
+        sse::post(&self.site, &self.principal, &session, body)
+    }
+
+    async fn read(&self, request: Request<Incoming>) -> Result<(HeaderMap, Message), Refusal> {
+        negotiate::is_json(request.headers())?;
+        let (head, body) = request.into_parts();
+        let limits = &self.site.limits;
+        let text = net::read_body(&head.headers, body, limits.request_body, limits.read_timeout);
+        let text = text.await.map_err(Refusal::Body)?;
+        let message = Message::from_client(text, limits.json_depth).map_err(Refusal::Malformed)?;
+        Ok((head.headers, message))
+    }
+}
+
+impl Table {
+    /// The gateway called `name`; without a name, the only one there is.
+    fn site(&self, name: Option<&str>) -> Result<Arc<Site>, Refusal> {
+        let site = match name {
+            Some(name) => self.sites.get(name),
+            None if self.sites.len() == 1 => self.sites.values().next(),
+            None => None,
+        };
+        site.cloned().ok_or(Refusal::NoSuchPath)
+    }
+
+    fn document(&self, path: &str, method: &Method) -> Result<Response<Body>, Refusal> {
+        let document = (self.documents)(path).ok_or(Refusal::NoSuchPath)?;
+        if *method != Method::GET {
+            return Err(Refusal::MethodNotAllowed("GET"));
+        }
+        Ok(public(document))
+    }
+}
+
+fn public(document: Bytes) -> Response<Body> {
+    let mut response = Response::new(Body::from(document));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("max-age=60"));
+    response
+}
+
+fn accepted() -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = http::StatusCode::ACCEPTED;
+    response
+}

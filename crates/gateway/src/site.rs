@@ -1,0 +1,98 @@
+//! One gateway at work: its configuration and everything a request through it needs.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use catalogue::{Catalogue, Pager};
+use config::Gateway;
+use exchange::{Bounds, Session, Sessions};
+use identity::{Authenticator, Resource};
+use net::HostPolicy;
+use policy::Engine;
+use tokio_util::sync::DropGuard;
+use upstream::Upstream;
+
+use crate::sse::Streams;
+
+/// One gateway at work. Immutable; a reload makes another.
+pub struct Site {
+    /// As configured.
+    pub config: Gateway,
+    /// The gateway as an OAuth resource.
+    pub resource: Resource,
+    /// The same under `/mcp`, where it is the only gateway: a client must find the URL it uses in the metadata.
+    pub alias: Option<Resource>,
+    /// Which hosts and origins it serves.
+    pub hosts: HostPolicy,
+    /// Who may come in.
+    pub authenticator: Authenticator,
+    /// Who may do what.
+    pub policy: Engine,
+    /// What there is.
+    pub catalogue: Catalogue,
+    /// Keeps the catalogue fresh for as long as a site uses it.
+    pub upkeep: Arc<DropGuard>,
+    /// Makes its pages.
+    pub pager: Pager,
+    /// The targets, by name.
+    pub upstreams: HashMap<Arc<str>, Upstream>,
+    /// Legacy clients; `None` where sessions are off.
+    pub sessions: Option<Sessions>,
+    /// The open streams of HTTP+SSE clients.
+    pub streams: Streams,
+    /// The gateway's name, shared.
+    pub name: Arc<str>,
+    /// Bounds on what clients send.
+    pub limits: config::Limits,
+}
+
+impl Site {
+    /// The bounds on a gateway's sessions.
+    #[must_use]
+    pub fn session_bounds(config: &Gateway, limits: &config::Limits) -> Option<Bounds> {
+        let sessions = config.sessions?;
+        // Without authentication everyone is one principal, whose bound would be everyone's.
+        let per_principal = match config.inbound {
+            config::Inbound::None => limits.sessions,
+            config::Inbound::Jwt(_) => limits.sessions_per_principal,
+        };
+        Some(Bounds { timeout: sessions.timeout, idle: sessions.idle, total: limits.sessions, per_principal })
+    }
+
+    /// The resource a request under this spelling of the path is for.
+    #[must_use]
+    pub fn resource(&self, spelling: Spelling) -> &Resource {
+        match (&self.alias, spelling) {
+            (Some(alias), Spelling::Alias) => alias,
+            _ => &self.resource,
+        }
+    }
+
+    /// The HTTP methods of the Streamable HTTP endpoint.
+    #[must_use]
+    pub fn methods(&self) -> &'static str {
+        if self.sessions.is_some() { "POST, DELETE" } else { "POST" }
+    }
+
+    /// Ends what hangs on a session that is over: the upstream sessions and children it had to itself.
+    pub fn release(&self, session: &Session) {
+        for upstream in self.upstreams.values().cloned() {
+            let key = session.key();
+            tokio::spawn(async move { upstream.end_session(key).await });
+        }
+    }
+
+    /// The revisions with a handshake that the gateway speaks, oldest first.
+    pub fn legacy_versions(&self) -> impl DoubleEndedIterator<Item = mcp::Version> {
+        self.config.versions.iter().copied().filter(|version| version.era() == mcp::Era::Legacy)
+    }
+}
+
+/// Under which of its paths a gateway was reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spelling {
+    /// `/{name}/…`.
+    Named,
+    /// `/mcp`.
+    Alias,
+}

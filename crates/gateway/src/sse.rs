@@ -1,0 +1,156 @@
+//! HTTP+SSE (2024-11-05): a GET opens the stream and with it the session; messages are posted beside it and answered on it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use exchange::{Answer, Session, Step, present};
+use http::{Response, StatusCode};
+use identity::Principal;
+use mcp::{Body as Message, Message as One, Method, Payload, Request, Version, sse};
+use net::{Body, BodySender};
+use upstream::SessionKey;
+
+use crate::legacy;
+use crate::operation;
+use crate::refusal::Refusal;
+use crate::site::Site;
+
+/// Comments keep proxies from closing a stream on which nothing happens.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// The open streams of one gateway, by session. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct Streams(Arc<Mutex<HashMap<SessionKey, Arc<BodySender>>>>);
+
+/// Opens a stream. Its first event names the address for messages; the session ends with the stream.
+///
+/// # Errors
+/// The gateway does not speak this revision, or no session can be opened.
+pub fn open(site: &Arc<Site>, principal: &Principal) -> Result<Response<Body>, Refusal> {
+    let speaks = site.config.streaming == config::Streaming::On
+        && site.legacy_versions().any(|version| version == Version::V2024_11_05);
+    let sessions = site.sessions.as_ref().filter(|_| speaks).ok_or(Refusal::NoSuchPath)?;
+    let (id, session) = sessions
+        .open(principal.key())
+        .map_err(|error| Refusal::Quota(format!("No stream was opened: {error}.")))?;
+    let (sender, body) = Body::channel(net::body::Bounds::default());
+    let sender = Arc::new(sender);
+    site.streams.table().insert(session.key(), sender.clone());
+    let endpoint = format!("/{}/sse/messages?sessionId={id}", site.name);
+    tokio::spawn(keep_open(site.clone(), principal.key(), id, session, sender, endpoint));
+    Ok(present::event_stream(body))
+}
+
+async fn keep_open(
+    site: Arc<Site>,
+    principal: identity::PrincipalKey,
+    id: String,
+    session: Arc<Session>,
+    sender: Arc<BodySender>,
+    endpoint: String,
+) {
+    let _ = write(&sender, Payload::from(Bytes::from(endpoint)), Some("endpoint")).await;
+    loop {
+        tokio::select! {
+            () = sender.closed() => break,
+            () = session.ended().cancelled() => break,
+            () = tokio::time::sleep(KEEP_ALIVE) => {
+                let _ = sender.send(Bytes::from_static(sse::COMMENT_KEEP_ALIVE)).await;
+                // A stream is use of its session: it must not idle out under a client that only listens.
+                if let Some(sessions) = &site.sessions {
+                    let _ = sessions.find(&id, principal);
+                }
+            }
+        }
+    }
+    site.streams.table().remove(&session.key());
+    if let Some(session) = site.sessions.as_ref().and_then(|sessions| sessions.close(&id, principal)) {
+        site.release(&session);
+    }
+}
+
+/// The session a posted message belongs to.
+///
+/// # Errors
+/// There is no such session of this principal with an open stream.
+pub fn session(site: &Site, principal: &Principal, query: Option<&str>) -> Result<Arc<Session>, Refusal> {
+    let sessions = site.sessions.as_ref().ok_or(Refusal::NoSuchPath)?;
+    let id = query.unwrap_or_default().split('&').find_map(|pair| pair.strip_prefix("sessionId="));
+    let session =
+        sessions.find(id.ok_or(Refusal::NoSession)?, principal.key()).ok_or(Refusal::UnknownSession)?;
+    site.streams.of(&session).map(|_| session).ok_or(Refusal::UnknownSession)
+}
+
+/// Takes a posted message; what there is to answer goes to the stream.
+///
+/// # Errors
+/// The message is not carried out.
+pub fn post(
+    site: &Arc<Site>,
+    principal: &Arc<Principal>,
+    session: &Arc<Session>,
+    body: Message,
+) -> Result<Response<Body>, Refusal> {
+    let sender = site.streams.of(session).ok_or(Refusal::UnknownSession)?;
+    match body {
+        Message::Single(One::Request(request)) if request.method == Method::Initialize => {
+            tokio::spawn(initialize(site.clone(), principal.clone(), session.clone(), sender, request));
+        }
+        Message::Single(One::Request(request)) => {
+            let mut steps = legacy::start(site, principal, Some(session.clone()), request);
+            tokio::spawn(async move {
+                while let Some(step) = steps.next().await {
+                    let payload = match step {
+                        Step::Notification(payload) => payload,
+                        Step::Final(answer) => answer.payload,
+                    };
+                    let _ = write(&sender, payload, Some("message")).await;
+                }
+            });
+        }
+        Message::Single(One::Notification(notification)) => legacy::notified(Some(session), &notification),
+        Message::Single(One::Response(_)) => {}
+        Message::Batch(_) => {
+            return Err(Refusal::Misplaced("This revision has no batches; send one message at a time."));
+        }
+    }
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::ACCEPTED;
+    Ok(response)
+}
+
+async fn initialize(
+    site: Arc<Site>,
+    principal: Arc<Principal>,
+    session: Arc<Session>,
+    sender: Arc<BodySender>,
+    request: Request,
+) {
+    let answer = match legacy::greeting(&site, &request) {
+        Ok(hello) => {
+            session.greet(&hello);
+            let context = legacy::context(&site, &principal, Some(session), None);
+            Answer::result(&request.id, operation::initialize_result(&context, hello.version).await)
+        }
+        Err(error) => Answer::error(Some(&request.id), &error),
+    };
+    let _ = write(&sender, answer.payload, Some("message")).await;
+}
+
+/// Writes one event in one piece: several calls answer on one stream, and their events must not mix.
+async fn write(sender: &BodySender, payload: Payload, event: Option<&str>) -> Result<(), net::Gone> {
+    let pieces = sse::encode_event(payload, None, event);
+    sender.send(pieces.concat().into()).await
+}
+
+impl Streams {
+    fn of(&self, session: &Session) -> Option<Arc<BodySender>> {
+        self.table().get(&session.key()).cloned()
+    }
+
+    fn table(&self) -> MutexGuard<'_, HashMap<SessionKey, Arc<BodySender>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
