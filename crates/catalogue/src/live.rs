@@ -136,7 +136,7 @@ impl Catalogue {
     pub async fn run(&self, stop: CancellationToken) {
         for target in &self.0.gone {
             if let Err(error) = self.0.sync.store.forget_target(&self.0.gateway.name, target).await {
-                tracing::error!(%target, %error, "a target that is not configured any more stays in the database");
+                tracing::error!(target.name = %target, %error, "a target that is not configured any more stays in the database");
             }
         }
         Arc::clone(&self.0.sync).run(stop).await;

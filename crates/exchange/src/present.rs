@@ -16,6 +16,8 @@ use crate::{Answer, Exchange, Step};
 
 /// Comments keep proxies from closing a stream on which nothing happens.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// How long a client may take nothing of what waits for it. Over HTTP/2 the socket alone does not show that.
+const STALL: Duration = Duration::from_secs(30);
 /// Steps between a legacy exchange and its client's socket.
 const QUEUE: usize = 16;
 
@@ -170,10 +172,10 @@ async fn answer_of(mut exchange: Exchange) -> Answer {
 /// Writes one message as one event.
 ///
 /// # Errors
-/// The client has gone away.
+/// The client has gone away, or has taken nothing for so long that it counts as gone.
 pub async fn send(sender: &BodySender, payload: Payload) -> Result<(), net::Gone> {
     for piece in sse::encode_event(payload, None, None) {
-        sender.send(piece).await?;
+        timeout(STALL, sender.send(piece)).await.unwrap_or(Err(net::Gone))?;
     }
     Ok(())
 }

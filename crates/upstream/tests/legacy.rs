@@ -266,6 +266,22 @@ async fn dropped_reply_cancels_the_call_at_the_server() {
 }
 
 #[tokio::test]
+async fn call_given_up_before_the_first_byte_is_cancelled_too() {
+    let server = Server::start(legacy(|_| Answer::Never)).await;
+    let upstream = upstream(&server);
+    let waiting = tokio::spawn(async move { dispatch(&upstream, &alice(), tool_call()).await.map(drop) });
+    server.until("the call arrives", |seen| seen.iter().any(|seen| seen.method() == "tools/call")).await;
+    waiting.abort();
+    server
+        .until("the call is cancelled", |seen| {
+            seen.iter().any(|seen| seen.method() == "notifications/cancelled")
+        })
+        .await;
+    let cancelled = &server.of("notifications/cancelled")[0];
+    assert_eq!(cancelled.body["params"]["requestId"], server.of("tools/call")[0].body["id"]);
+}
+
+#[tokio::test]
 async fn answered_call_is_not_cancelled() {
     let server = Server::start(legacy(|seen| match seen.body["params"]["arguments"]["path"].as_str() {
         Some("/a") => stream(&[response(seen, "done")]),

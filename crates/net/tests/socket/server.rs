@@ -337,7 +337,6 @@ async fn a_flood_of_resets_ends_its_own_connection_only() {
     let mut answer = Vec::new();
     let read = tokio::io::AsyncReadExt::read_to_end(&mut flood.0, &mut answer);
     let _ = tokio::time::timeout(PATIENCE, read).await.unwrap();
-    println!("DBG {answer:?}");
     let mut wire = Wire::open(server.addr).await;
     wire.write(GET).await;
     assert!(wire.response().await.unwrap().ends_with("hello"));

@@ -228,7 +228,7 @@ impl Connection {
             let busy = connection.calls().first().is_some_and(|oldest| *oldest < late);
             if heard() == before && !busy && connection.is_open() {
                 tracing::warn!(
-                    target_name = %connection.0.server,
+                    target.name = %connection.0.server,
                     "the server says nothing any more, not even to a ping; its connection is given up"
                 );
                 connection.retire();

@@ -78,7 +78,7 @@ impl Keeper {
             }
             return;
         }
-        tracing::warn!(target_name = self.pool.opener().name(), %error, "cannot connect to the server");
+        tracing::warn!(target.name = self.pool.opener().name(), %error, "cannot connect to the server");
         self.settle(Slot::Resting(Rest::after(failures, error.clone())));
     }
 

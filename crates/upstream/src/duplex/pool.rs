@@ -166,7 +166,7 @@ impl Connections {
             Err(error) => Err(error),
         };
         if let Err(error) = answered {
-            tracing::debug!(target_name = self.0.opener.name(), %error, "the log level was not set");
+            tracing::debug!(target.name = self.0.opener.name(), %error, "the log level was not set");
         }
     }
 

@@ -187,7 +187,7 @@ async fn read(
         end = reading => end,
         () = stop.cancelled() => End::Closed("the gateway ended the connection".to_owned()),
     };
-    tracing::debug!(target_name = server.name(), ?end, "an event stream ended");
+    tracing::debug!(target.name = server.name(), ?end, "an event stream ended");
     stop.cancel();
     // The connection may be gone already; then there is nobody to tell.
     let _ = tell.send(Incoming::Ended(end)).await;

@@ -83,7 +83,7 @@ impl Streamable {
     pub(super) async fn dialect(&self, caller: Option<&Caller>) -> Result<Dialect, UpstreamError> {
         let attempt = async {
             let found = self.find_out(caller).await?;
-            tracing::info!(target_name = %self.endpoint.target.name, dialect = ?found, "found out how the server is spoken to");
+            tracing::info!(target.name = %self.endpoint.target.name, dialect = ?found, "found out how the server is spoken to");
             Ok(self.known.settle(found))
         };
         self.known.asking.take(|| self.known.get(), attempt).await
@@ -109,7 +109,7 @@ impl Streamable {
                 Ok(_) => return Ok(Dialect::Sse),
                 Err(UpstreamError::Unauthorized(status)) => return Err(UpstreamError::Unauthorized(status)),
                 Err(error) => {
-                    tracing::debug!(target_name = %self.endpoint.target.name, %error, "not HTTP+SSE either")
+                    tracing::debug!(target.name = %self.endpoint.target.name, %error, "not HTTP+SSE either")
                 }
             }
         }

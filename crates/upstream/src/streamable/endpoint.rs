@@ -113,7 +113,7 @@ impl Endpoint {
         let deadline = self.connect_deadline();
         let sent = self.send(Method::DELETE, Parcel::bare(principal, headers), &deadline).await;
         if let Err(error) = sent {
-            tracing::debug!(target_name = %self.target.name, %error, "an upstream session was not ended");
+            tracing::debug!(target.name = %self.target.name, %error, "an upstream session was not ended");
         }
     }
 

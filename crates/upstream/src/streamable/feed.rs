@@ -63,7 +63,7 @@ async fn watch(driver: &Streamable, changed: &mpsc::Sender<Kind>, stop: &Cancell
             }
             Ok(Ended::Without) => PAUSE_WITHOUT,
             Err(error) => {
-                tracing::debug!(target_name = %driver.endpoint.target.name, %error, "no feed");
+                tracing::debug!(target.name = %driver.endpoint.target.name, %error, "no feed");
                 pause
             }
         };

@@ -60,7 +60,7 @@ pub(super) async fn shake(endpoint: &Arc<Endpoint>, caller: Option<&Caller>) -> 
     let received = session.post_own(initialized, Repeat::Safe).await?;
     if !received.status.is_success() {
         let status = received.status.as_u16();
-        tracing::warn!(target_name = %endpoint.target.name, status, "the server refused `notifications/initialized`");
+        tracing::warn!(target.name = %endpoint.target.name, status, "the server refused `notifications/initialized`");
     }
     Ok(session)
 }

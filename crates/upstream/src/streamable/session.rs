@@ -180,7 +180,7 @@ impl Session {
         let message = params::request(id, Method::SetLevel.as_str(), params::of_set_level(level));
         let sent = self.post_own(message, Repeat::Safe).await;
         if let Err(error) = &sent {
-            tracing::debug!(target_name = %self.endpoint.target.name, %error, "no log level was set");
+            tracing::debug!(target.name = %self.endpoint.target.name, %error, "no log level was set");
         }
         // Asked once is enough, also of a server that fails on it.
         if !sent.is_err_and(|error| error.nothing_sent()) {
@@ -191,7 +191,7 @@ impl Session {
     /// Answers a request of the server, in the background.
     pub(super) fn answer(self: &Arc<Self>, answer: Payload) {
         let Ok(turn) = self.answers.clone().try_acquire_owned() else {
-            tracing::warn!(target_name = %self.endpoint.target.name, "the server asks faster than it takes answers");
+            tracing::warn!(target.name = %self.endpoint.target.name, "the server asks faster than it takes answers");
             return;
         };
         let session = self.clone();
@@ -224,7 +224,7 @@ impl Session {
 
     async fn tell(&self, message: Payload) {
         if let Err(error) = self.post_own(message, Repeat::Never).await {
-            tracing::debug!(target_name = %self.endpoint.target.name, %error, "the server was not told");
+            tracing::debug!(target.name = %self.endpoint.target.name, %error, "the server was not told");
         }
     }
 }

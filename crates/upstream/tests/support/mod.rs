@@ -59,6 +59,8 @@ pub enum Answer {
     With(Response<ScriptedBody>),
     /// It closes the connection.
     HangUp,
+    /// It thinks, for ever.
+    Never,
 }
 
 /// Frames, and then the end, or silence.
@@ -253,6 +255,7 @@ async fn serve(
     match answer {
         Answer::With(response) => Ok(response),
         Answer::HangUp => Err(std::io::Error::other("hung up")),
+        Answer::Never => std::future::pending().await,
     }
 }
 

@@ -79,7 +79,7 @@ impl Poster {
 
     fn note(&self, posted: Result<(), UpstreamError>) {
         if let Err(error) = posted {
-            tracing::debug!(target_name = self.server.name(), %error, "a notification was not delivered");
+            tracing::debug!(target.name = self.server.name(), %error, "a notification was not delivered");
         }
     }
 

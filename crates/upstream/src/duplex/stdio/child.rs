@@ -56,7 +56,7 @@ pub(in crate::duplex) fn spawn(
         return Err(UpstreamError::Unreachable("the child has no pipes".to_owned()));
     };
     let pid = child.id();
-    tracing::debug!(target_name = %program.server, pid, "started the child process");
+    tracing::debug!(target.name = %program.server, pid, "started the child process");
     let stop = CancellationToken::new();
     let (outgoing, to_write) = mpsc::channel(OUTGOING_MAX);
     let (tell, incoming) = mpsc::channel(INCOMING_MAX);
@@ -97,7 +97,7 @@ fn cannot_run(program: &Program, error: &std::io::Error) -> UpstreamError {
     let command = &program.stdio.command;
     let directory = program.stdio.cwd.clone().unwrap_or_else(|| PathBuf::from("."));
     tracing::error!(
-        target_name = %program.server, command, directory = %directory.display(), %error,
+        target.name = %program.server, command, directory = %directory.display(), %error,
         "cannot start the server's program; check `command`, `cwd` and PATH"
     );
     UpstreamError::Unreachable(format!("cannot start `{command}`: {error}"))
@@ -142,9 +142,9 @@ impl Keeper {
             self.tell(end).await;
         }
         if asked {
-            tracing::debug!(target_name = %self.server, %status, "the child process was stopped");
+            tracing::debug!(target.name = %self.server, %status, "the child process was stopped");
         } else {
-            tracing::warn!(target_name = %self.server, %status, "the child process ended; the next request starts it again");
+            tracing::warn!(target.name = %self.server, %status, "the child process ended; the next request starts it again");
         }
     }
 
@@ -174,7 +174,7 @@ where
             Ok(Some(line)) => line,
             Ok(None) => return End::Closed("it closed its stdout".to_owned()),
             Err(LineError::TooLong(max)) => {
-                tracing::warn!(target_name = %program.server, max, "a line on stdout is too long; the child is stopped");
+                tracing::warn!(target.name = %program.server, max, "a line on stdout is too long; the child is stopped");
                 return End::TooLarge(max);
             }
             Err(LineError::Io(error)) => return End::Closed(format!("its stdout cannot be read: {error}")),
@@ -183,7 +183,7 @@ where
         let Some(incoming) = Incoming::read(line, program.depth_max) else {
             if program.tally.count_noise() == 0 {
                 tracing::warn!(
-                    target_name = %program.server, length,
+                    target.name = %program.server, length,
                     "a line on stdout is no JSON-RPC message and was skipped; further ones are only counted"
                 );
             }
@@ -233,5 +233,5 @@ where
 {
     let server = program.server.clone();
     let secrets = environment::secrets(&program.stdio);
-    stderr::capture(stderr, secrets, move |line| tracing::info!(target_name = %server, "stderr: {line}"))
+    stderr::capture(stderr, secrets, move |line| tracing::info!(target.name = %server, "stderr: {line}"))
 }
