@@ -1,16 +1,16 @@
 //! Default listings: captured, persisted, served with the target off, refreshed.
 
-mod common;
+mod support;
 
 use std::time::Duration;
 
-use common::server::{Answer, Server, tools_page};
-use common::world::{World, caller, hasty, patient};
-use common::{bare, names, target};
 use config::Target;
 use mcp::Kind;
 use portcullis_catalogue::status::{State, Trouble};
 use portcullis_catalogue::{Missed, Reason, Route};
+use support::server::{Answer, Server, tools_page};
+use support::world::{World, caller, hasty, patient};
+use support::{bare, names, target};
 
 fn states(seen: &portcullis_catalogue::Seen) -> Vec<(&str, State)> {
     seen.statuses.iter().map(|status| (&*status.target, status.state)).collect()

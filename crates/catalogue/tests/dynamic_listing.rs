@@ -1,16 +1,16 @@
 //! Dynamic listings: live under the caller, kept for nobody else.
 
-mod common;
+mod support;
 
 use std::collections::BTreeSet;
 
-use common::server::{Answer, Server, tools_page};
-use common::world::{World, caller, caller_with, dynamic, hasty, patient};
-use common::{bare, names, target};
 use identity::Verified;
 use mcp::Kind;
 use portcullis_catalogue::status::{State, Trouble};
 use portcullis_catalogue::{Freshness, Missed};
+use support::server::{Answer, Server, tools_page};
+use support::world::{World, caller, caller_with, dynamic, hasty, patient};
+use support::{bare, names, target};
 
 /// Shows `approve` to alice only.
 fn finance(caller: Option<&str>, _kind: Kind, _cursor: Option<&str>) -> Answer {

@@ -1,14 +1,14 @@
 //! Merging: order, collisions, priorities, the seam for policy.
 
-mod common;
+mod support;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{bare, gateway, names, raw, reports, resources, shelf, target, templates, tools, view};
 use config::Target;
 use mcp::Kind;
 use portcullis_catalogue::{Capture, Claims, Owner, Reason, Renewed, merge};
+use support::{bare, gateway, names, raw, reports, resources, shelf, target, templates, tools, view};
 
 const HOUR: Duration = Duration::from_secs(3600);
 

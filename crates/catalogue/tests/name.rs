@@ -1,10 +1,10 @@
 //! Exposed names.
 
-mod common;
+mod support;
 
-use common::{bare, gateway, target};
 use portcullis_catalogue::name::{LENGTH_MAX, could_be_of, exposed, foreign_prefix, has_hidden_characters};
 use proptest::prelude::*;
+use support::{bare, gateway, target};
 
 fn is_accepted(name: &str) -> bool {
     !name.is_empty()

@@ -1,15 +1,15 @@
 //! Pages and cursors.
 #![expect(clippy::unwrap_used, reason = "a test stops where it fails")]
 
-mod common;
+mod support;
 
 use std::sync::Arc;
 
-use common::{gateway, resources, target, tools, view};
 use identity::{Principal, PrincipalKey, Verified};
 use mcp::{Kind, Object, Raw};
 use portcullis_catalogue::{Error, Pager, View};
 use seal::{Keyring, Sealer};
+use support::{gateway, resources, target, tools, view};
 
 fn sealer() -> (tempfile::TempDir, Sealer) {
     let dir = tempfile::tempdir().unwrap();

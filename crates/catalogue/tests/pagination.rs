@@ -1,14 +1,14 @@
 //! A server's pages, followed to their end however the server behaves.
 #![expect(clippy::unwrap_used, reason = "a test stops where it fails")]
 
-mod common;
+mod support;
 
-use common::server::{Answer, Server, tools_page};
-use common::world::{World, patient};
-use common::{ITEMS_MAX, target};
 use mcp::Kind;
 use portcullis_catalogue::Reason;
 use portcullis_catalogue::status::{State, Trouble};
+use support::server::{Answer, Server, tools_page};
+use support::world::{World, patient};
+use support::{ITEMS_MAX, target};
 
 /// What is offered of a server, once it was captured.
 async fn captured(server: std::sync::Arc<Server>) -> (Vec<String>, World, tempfile::TempDir) {

@@ -1,10 +1,10 @@
 //! Which item answers a URI.
 
-mod common;
+mod support;
 
-use common::{gateway, resources, target, templates, view};
 use config::Target;
 use portcullis_catalogue::{Capture, Route, View};
+use support::{gateway, resources, target, templates, view};
 
 fn answered_by(view: &View, uri: &str) -> Option<(String, String)> {
     let route = view.route_uri(uri)?;

@@ -1,10 +1,10 @@
 //! What of a server's list is offered, and how it looks.
 
-mod common;
+mod support;
 
-use common::{ITEMS_MAX, bare, gateway, raw, resources, shelf, target, templates, tools};
 use mcp::Kind;
 use portcullis_catalogue::{Capture, Reason, Shelf};
+use support::{ITEMS_MAX, bare, gateway, raw, resources, shelf, target, templates, tools};
 
 fn one_tool(text: &str) -> Capture {
     Capture { tools: vec![raw(text)], ..Capture::default() }
