@@ -196,7 +196,7 @@ impl Sync {
         };
         let target = stored.target.clone();
         if let Err(error) = self.store.replace_target(&self.gateway.name, stored).await {
-            tracing::error!(gateway = %self.gateway.name, %target, %error, "the capture is used but not persisted");
+            tracing::error!(gateway.name = %self.gateway.name, target.name = %target, %error, "the capture is used but not persisted");
         }
     }
 

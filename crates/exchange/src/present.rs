@@ -59,7 +59,7 @@ pub async fn modern(mut exchange: Exchange, accepts: Accepts) -> Response<Body> 
 #[derive(Debug)]
 pub struct Steps(mpsc::Receiver<Step>);
 
-/// Runs `exchange` in a task of its own until it is answered or `cancelled`; `held` lives as long as the task.
+/// Runs `exchange` in a task of its own until it is answered or `cancelled`; `held` lives until there is an answer.
 pub fn run<F, H>(exchange: F, cancelled: CancellationToken, held: H) -> Steps
 where
     F: Future<Output = Exchange> + Send + 'static,
@@ -67,7 +67,7 @@ where
 {
     let (sender, receiver) = mpsc::channel(QUEUE);
     tokio::spawn(async move {
-        let _held = held;
+        let mut held = Some(held);
         let begun = tokio::select! {
             exchange = exchange => Some(exchange),
             () = cancelled.cancelled() => None,
@@ -79,10 +79,14 @@ where
                 () = cancelled.cancelled() => return exchange.cancel(),
             };
             let last = matches!(step, Step::Final(_));
+            if last {
+                // Who has the answer may use the id again at once.
+                held = None;
+            }
             // A client that has gone away does not read; the call goes on, and its outcome is recorded.
             let _ = sender.send(step).await;
             if last {
-                return;
+                return drop(held);
             }
         }
     });

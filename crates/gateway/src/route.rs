@@ -32,11 +32,10 @@ impl<'a> Route<'a> {
         if path == "/mcp" {
             return Self::Mcp(None);
         }
-        let endpoints: [(&str, fn(&'a str) -> Self); 3] =
-            [("mcp", |name| Self::Mcp(Some(name))), ("sse", Self::Sse), ("sse/messages", Self::SseMessages)];
-        endpoints
-            .into_iter()
-            .find_map(|(tail, route)| gateway_in(path, tail).map(route))
+        gateway_in(path, "mcp")
+            .map(|name| Self::Mcp(Some(name)))
+            .or_else(|| gateway_in(path, "sse").map(Self::Sse))
+            .or_else(|| gateway_in(path, "sse/messages").map(Self::SseMessages))
             .unwrap_or(Self::Document(path))
     }
 }

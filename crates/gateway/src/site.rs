@@ -76,8 +76,8 @@ impl Site {
 
     /// Ends what hangs on a session that is over: the upstream sessions and children it had to itself.
     pub fn release(&self, session: &Session) {
-        for upstream in self.upstreams.values().cloned() {
-            let key = session.key();
+        for upstream in self.upstreams.values() {
+            let (upstream, key) = (upstream.clone(), session.key());
             tokio::spawn(async move { upstream.end_session(key).await });
         }
     }

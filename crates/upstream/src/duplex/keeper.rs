@@ -52,13 +52,12 @@ impl Keeper {
         drop(lease);
         self.look_after(&connection).await;
         self.vacate(&connection, since, failures);
-        let (target_name, tally) = (self.pool.opener().name(), self.pool.tally());
-        let (noise, stray, thinned) = (tally.noise(), tally.stray(), tally.thinned());
+        let tally = self.pool.tally();
         tracing::debug!(
-            target_name,
-            noise,
-            stray,
-            thinned,
+            target.name = self.pool.opener().name(),
+            noise = tally.noise(),
+            stray = tally.stray(),
+            thinned = tally.thinned(),
             "a connection ended; what was not delivered so far"
         );
     }

@@ -14,8 +14,10 @@ use tokio::time::timeout;
 #[cfg(test)]
 mod tests;
 
-/// Room for one read, in bytes: what a pipe holds.
-const READ: usize = 64 * 1024;
+/// Room for one read, in bytes: small while lines are, and up to what a pipe holds while a long one arrives. A line
+/// keeps the memory of its read for as long as it lives.
+const READ_MIN: usize = 8 * 1024;
+const READ_MAX: usize = 64 * 1024;
 /// Buffers larger than this are given back once their line is out.
 const KEEP_MAX: usize = 256 * 1024;
 /// Messages up to this size are written in one piece.
@@ -55,7 +57,7 @@ impl<R: AsyncRead + Unpin> Lines<R> {
                     return Ok(Some(line));
                 }
             }
-            self.buffer.reserve(READ.min(self.line_max + 1));
+            self.buffer.reserve(self.buffer.len().clamp(READ_MIN, READ_MAX));
             if self.reader.read_buf(&mut self.buffer).await? == 0 {
                 self.searched = 0;
                 let rest = std::mem::take(&mut self.buffer).freeze();

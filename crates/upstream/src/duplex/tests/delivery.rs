@@ -230,7 +230,7 @@ async fn stderr_reaches_our_log_line_by_line_and_is_no_error() {
     let lines: Vec<_> = text.lines().filter(|line| line.contains("stderr: ")).collect();
     assert_eq!(lines.len(), 3);
     assert!(
-        lines.iter().all(|line| line.contains("INFO") && line.contains("target_name=fixture")),
+        lines.iter().all(|line| line.contains("INFO") && line.contains("target.name=fixture")),
         "{lines:?}"
     );
     assert!(lines[1].contains("key is ***") && lines[2].contains(r"\u{1b}[31mred"), "{lines:?}");

@@ -23,7 +23,7 @@ async fn any_refusal_of_discover_means_initialize() {
 #[tokio::test]
 async fn silence_about_discover_means_initialize() {
     let mut fixture = Fixture::new("silent-on-discover");
-    fixture.target.connect_timeout = Duration::from_secs(4);
+    fixture.target.connect_timeout = Duration::from_secs(20);
     let connections = fixture.open();
     let facts = connections.facts(Some(&user("alice"))).await.unwrap();
     assert_eq!(facts.version, Version::V2025_06_18);
