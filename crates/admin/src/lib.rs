@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
-use net::Body;
+use net::{Body, HostPolicy};
 use serde_json::{Value, json};
 
 /// Whether the process can take traffic.
@@ -23,18 +23,22 @@ pub enum Readiness {
 /// Answers requests to the admin listener.
 #[derive(Clone)]
 pub struct Admin {
+    hosts: HostPolicy,
     readiness: Arc<dyn Fn() -> Readiness + Send + Sync>,
 }
 
 impl Admin {
-    /// An admin plane that asks `readiness` each time somebody wants to know.
-    pub fn new(readiness: impl Fn() -> Readiness + Send + Sync + 'static) -> Self {
-        Self { readiness: Arc::new(readiness) }
+    /// An admin plane for these hosts that asks `readiness` each time somebody wants to know.
+    pub fn new(hosts: HostPolicy, readiness: impl Fn() -> Readiness + Send + Sync + 'static) -> Self {
+        Self { hosts, readiness: Arc::new(readiness) }
     }
 
     /// Answers one request.
     #[must_use]
     pub fn handle(&self, request: &Request<Incoming>) -> Response<Body> {
+        if let Err(forbidden) = self.hosts.check(request.headers(), request.uri().authority()) {
+            return answer(StatusCode::FORBIDDEN, &json!({ "error": forbidden.to_string() }));
+        }
         match (request.uri().path(), request.method()) {
             ("/healthz", &Method::GET | &Method::HEAD) => {
                 answer(StatusCode::OK, &json!({ "status": "alive" }))

@@ -1,6 +1,6 @@
 //! One structured event per client operation, from one place.
 //!
-//! An [`Intent`] is opened before a server is asked and closed with an [`Outcome`]; one that is dropped unclosed says so.
+//! An [`Intent`] is opened before a server is asked and closed with an [`Outcome`]; one that is dropped unclosed was cancelled.
 //! The event names who, what, where and how it went. It never holds a token, an argument, a result or a session id.
 
 use std::borrow::Cow;
@@ -41,11 +41,11 @@ pub enum Outcome {
     Error(i64),
     /// Refused by policy, or hidden from this principal.
     Denied,
-    /// Cancelled by the client.
+    /// Cancelled by the client, by the end of its session, or by the end of the process.
     Cancelled,
 }
 
-/// An operation that has begun. Close it; dropping it records that nobody waited for its end.
+/// An operation that has begun. Close it; dropping it records that it was cancelled.
 #[derive(Debug)]
 pub struct Pending {
     call: u64,
@@ -63,7 +63,7 @@ impl Pending {
     /// Records how the operation ended.
     pub fn close(mut self, outcome: Outcome) {
         if let Some(intent) = self.intent.take() {
-            write(self.call, &intent, outcome.name(), outcome.code(), self.begun.elapsed());
+            write(self.call, &intent, outcome, self.begun.elapsed());
         }
     }
 }
@@ -71,7 +71,7 @@ impl Pending {
 impl Drop for Pending {
     fn drop(&mut self) {
         if let Some(intent) = self.intent.take() {
-            write(self.call, &intent, "abandoned", None, self.begun.elapsed());
+            write(self.call, &intent, Outcome::Cancelled, self.begun.elapsed());
         }
     }
 }
@@ -95,7 +95,7 @@ impl Outcome {
     }
 }
 
-fn write(call: u64, intent: &Intent, outcome: &'static str, code: Option<i64>, took: Duration) {
+fn write(call: u64, intent: &Intent, outcome: Outcome, took: Duration) {
     tracing::info!(
         target: "portcullis::audit",
         call,
@@ -106,9 +106,9 @@ fn write(call: u64, intent: &Intent, outcome: &'static str, code: Option<i64>, t
         method = %intent.method,
         item = intent.item,
         target.name = %intent.target,
-        outcome,
-        code,
+        outcome = outcome.name(),
+        code = outcome.code(),
         duration_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
-        "{} {}", intent.method, outcome
+        "{} {}", intent.method, outcome.name()
     );
 }

@@ -46,6 +46,8 @@ pub struct Limits {
     pub sessions: usize,
     /// Client requests in progress at a time, in all.
     pub in_flight: usize,
+    /// Client requests of one principal in progress at a time. Where there is no authentication, `in_flight` counts.
+    pub in_flight_per_principal: usize,
     /// Client connections at a time.
     pub connections: usize,
     /// Time for a client to send its request head, and then its body.

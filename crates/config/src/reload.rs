@@ -2,14 +2,22 @@
 
 use crate::model::Snapshot;
 
-/// The keys whose change takes effect only after a restart: sockets are bound and the store is open by then.
-/// Empty when `new` may replace `old`.
+/// The keys whose change takes effect only after a restart: sockets are bound, the store is open, and what was made of
+/// these keys is in use. Empty when `new` may replace `old`.
 #[must_use]
 pub fn restart_needed(old: &Snapshot, new: &Snapshot) -> Vec<&'static str> {
+    let (before, after) = (&old.limits, &new.limits);
     let changed = [
         ("listen", old.listen != new.listen),
         ("admin.listen", old.admin_listen != new.admin_listen),
+        ("public_url", old.public_url != new.public_url),
         ("data_dir", old.data_dir != new.data_dir),
+        ("egress.allow", old.egress != new.egress),
+        ("limits.in_flight", before.in_flight != after.in_flight),
+        ("limits.in_flight_per_principal", before.in_flight_per_principal != after.in_flight_per_principal),
+        ("limits.connections", before.connections != after.connections),
+        ("limits.read_timeout", before.read_timeout != after.read_timeout),
+        ("limits.drain", before.drain != after.drain),
     ];
     changed.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
 }

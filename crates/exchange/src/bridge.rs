@@ -3,7 +3,10 @@
 //! Pure. Only what the two eras say differently is touched (MCP 2026-07-28 versioning; code table in `mcp::code`); everything
 //! else stays as the server wrote it.
 
-use mcp::code::{ErrorObject, INVALID_PARAMS, LEGACY_RESOURCE_NOT_FOUND};
+use mcp::code::{
+    ErrorObject, HEADER_MISMATCH, INVALID_PARAMS, LEGACY_RESOURCE_NOT_FOUND, UNSUPPORTED_VERSION,
+    URL_ELICITATION_REQUIRED,
+};
 use mcp::{Edit, Era, Id, Method, Object, Outcome, Payload, Raw, Response, Splice};
 
 /// For whom an answer is rewritten.
@@ -38,6 +41,12 @@ pub enum Unfit {
     /// The result is not an object.
     #[error("sent a result that is not an object")]
     NotAnObject,
+    /// A key stands twice where the gateway or the client decides by it.
+    #[error("sent a result with one key twice")]
+    Ambiguous,
+    /// An error that only the two ends of one connection can mean: to the client it would speak of the gateway.
+    #[error("refused what the gateway sent it")]
+    Misunderstood,
 }
 
 impl Bridge {
@@ -49,15 +58,25 @@ impl Bridge {
         let mut splice = Splice::of(&response.text);
         match &response.id_text {
             Some(own) => splice.replace(own, id.text().clone()),
-            None => return Ok(self.error(response).response(Some(id))),
+            None => {
+                if let Outcome::Error(error) = &response.outcome {
+                    check_code(error)?;
+                }
+                return Ok(self.error(response).response(Some(id)));
+            }
         }
         match &response.outcome {
             Outcome::Result(result) => {
                 let object = Object::of(result).ok_or(Unfit::NotAnObject)?;
+                let meta = object.object("_meta");
+                if object.has_duplicate_keys() || meta.as_ref().is_some_and(Object::has_duplicate_keys) {
+                    return Err(Unfit::Ambiguous);
+                }
                 self.check_type(&object)?;
-                splice.apply(self.result(&object));
+                splice.apply(self.result(&object, meta.as_ref()));
             }
             Outcome::Error(error) => {
+                check_code(error)?;
                 if let Some(changed) = self.recoded(error) {
                     splice.replace(error, changed.to_raw());
                 }
@@ -67,16 +86,17 @@ impl Bridge {
     }
 
     fn check_type(&self, result: &Object) -> Result<(), Unfit> {
-        match result.string("resultType").as_deref() {
-            None | Some("complete") => Ok(()),
+        let Some(written) = result.get("resultType") else { return Ok(()) };
+        match written.to_text().as_deref() {
+            Some("complete") => Ok(()),
             Some("input_required") => Err(Unfit::Question),
             Some(_) if self.extensions == Extensions::Declared => Ok(()),
-            Some(_) => Err(Unfit::UnknownType),
+            _ => Err(Unfit::UnknownType),
         }
     }
 
-    fn result<'a>(&self, result: &'a Object) -> Edit<'a> {
-        let edit = without_forged_meta(result, Edit::of(result));
+    fn result<'a>(&self, result: &'a Object, meta: Option<&Object>) -> Edit<'a> {
+        let edit = without_forged_meta(meta, Edit::of(result));
         match self.era {
             Era::Modern => self.modernised(result, edit),
             Era::Legacy => legacy(result, edit),
@@ -132,17 +152,23 @@ fn legacy<'a>(result: &Object, edit: Edit<'a>) -> Edit<'a> {
 }
 
 /// `_meta` keys of the gateway's own are nobody else's to set.
-fn without_forged_meta<'a>(result: &'a Object, edit: Edit<'a>) -> Edit<'a> {
-    let Some(meta) = result.object("_meta") else { return edit };
-    let forged: Vec<String> = meta
-        .iter()
-        .filter(|(key, _)| key.starts_with("dev.portcullis/"))
-        .map(|(key, _)| key.into_owned())
-        .collect();
-    if forged.is_empty() {
-        return edit;
+fn without_forged_meta<'a>(meta: Option<&Object>, edit: Edit<'a>) -> Edit<'a> {
+    let is_own = |key: &str| key.starts_with("dev.portcullis/");
+    match meta {
+        Some(meta) if meta.iter().any(|(key, _)| is_own(&key)) => {
+            edit.set("_meta", Edit::of(meta).remove_where(is_own).finish())
+        }
+        _ => edit,
     }
-    edit.set("_meta", forged.into_iter().fold(Edit::of(&meta), Edit::remove).finish())
+}
+
+/// Header and version errors are about the gateway's own request; `-32042` asks a question that nobody carries.
+fn check_code(error: &Raw) -> Result<(), Unfit> {
+    match decoded(error).code {
+        HEADER_MISMATCH | UNSUPPORTED_VERSION => Err(Unfit::Misunderstood),
+        URL_ELICITATION_REQUIRED => Err(Unfit::Question),
+        _ => Ok(()),
+    }
 }
 
 /// An error object, with whatever of it can be understood.

@@ -1,14 +1,17 @@
 //! One call in progress, from its permit to its final answer.
 
+use std::sync::Arc;
+
 use mcp::code::BACKEND_BROKE_PROTOCOL;
 use mcp::{ErrorObject, Id, Payload, Response};
+use tokio_util::task::task_tracker::TaskTrackerToken;
 use upstream::{Event, Reply, UpstreamError};
 
 use crate::bridge::{self, Bridge};
 use crate::status::Status;
 
 /// One call in progress. Yields what the client is to see; the last step is the answer, and there is always one.
-/// Dropping it unfinished cancels the call.
+/// Dropping it unfinished cancels the call, and records that.
 #[derive(Debug)]
 pub struct Exchange {
     id: Id,
@@ -27,8 +30,10 @@ enum Open {
 struct Relayed {
     reply: Reply,
     bridge: Bridge,
-    target: std::sync::Arc<str>,
+    target: Arc<str>,
     record: audit::Pending,
+    /// While it is held, the target is not shut down under the call.
+    _lease: TaskTrackerToken,
 }
 
 /// What the client sees next.
@@ -76,10 +81,14 @@ impl Exchange {
         id: Id,
         reply: Reply,
         bridge: Bridge,
-        target: std::sync::Arc<str>,
+        target: Arc<str>,
         record: audit::Pending,
+        lease: TaskTrackerToken,
     ) -> Self {
-        Self { id, open: Some(Open::Relayed(Box::new(Relayed { reply, bridge, target, record }))) }
+        Self {
+            id,
+            open: Some(Open::Relayed(Box::new(Relayed { reply, bridge, target, record, _lease: lease }))),
+        }
     }
 
     /// Waits for what the client sees next. After [`Step::Final`] it says that the exchange is over. Cancel safe.
@@ -92,13 +101,6 @@ impl Exchange {
             Ok(Event::Notification(payload)) => Step::Notification(payload),
             Ok(Event::Final(response)) => Step::Final(self.finish(Ok(response))),
             Err(error) => Step::Final(self.finish(Err(error))),
-        }
-    }
-
-    /// Ends the exchange because the client asked for it: cancels the call and records that.
-    pub fn cancel(mut self) {
-        if let Some(Open::Relayed(relayed)) = self.open.take() {
-            relayed.record.close(audit::Outcome::Cancelled);
         }
     }
 
@@ -118,14 +120,14 @@ impl Exchange {
         match outcome {
             Ok(response) => {
                 let went = bridge::outcome(&response);
-                let answer = bridge.answer(&self.id, &response).map_or_else(
-                    |unfit| self.refuse(&target, &unfit.to_string()),
-                    |payload| Answer { payload, status: Status::of(went) },
-                );
-                record.close(match answer.status {
-                    Status::Error(code) => audit::Outcome::Error(code),
-                    Status::Ok => went,
-                });
+                let (answer, went) = match bridge.answer(&self.id, &response) {
+                    Ok(payload) => (Answer { payload, status: Status::relayed(went) }, went),
+                    Err(unfit) => (
+                        self.refuse(&target, &unfit.to_string()),
+                        audit::Outcome::Error(BACKEND_BROKE_PROTOCOL),
+                    ),
+                };
+                record.close(went);
                 answer
             }
             Err(error) => {

@@ -7,10 +7,12 @@ mod bridge;
 mod exchange;
 pub mod present;
 mod session;
+mod sessions;
 mod status;
 
 pub use bridge::{Bridge, Extensions, Unfit};
 pub use exchange::{Answer, Exchange, Step};
 pub use present::Accepts;
-pub use session::{Bounds, Hello, Running, Session, SessionError, Sessions};
+pub use session::{Hello, Running, Session};
+pub use sessions::{Bounds, SessionError, Sessions};
 pub use status::Status;

@@ -18,8 +18,8 @@ use crate::{Answer, Exchange, Step};
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// How long a client may take nothing of what waits for it. Over HTTP/2 the socket alone does not show that.
 const STALL: Duration = Duration::from_secs(30);
-/// Steps between a legacy exchange and its client's socket.
-const QUEUE: usize = 16;
+/// Steps between a legacy exchange and its client's socket. Few, since one may be as large as a server's message may be.
+const QUEUE: usize = 2;
 
 /// Which forms of answer the client takes, and the gateway gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,8 +31,8 @@ pub enum Accepts {
 }
 
 /// Presents an exchange to a modern client. The client's disconnecting is its cancelling (MCP 2026-07-28, Cancellation): it
-/// drops this future, or the stream's reader.
-pub async fn modern(mut exchange: Exchange, accepts: Accepts) -> Response<Body> {
+/// drops this future, or the stream's reader. `held` lives as long as the exchange.
+pub async fn modern<H: Send + 'static>(mut exchange: Exchange, accepts: Accepts, held: H) -> Response<Body> {
     let first = match accepts {
         Accepts::Json => return json(answer_of(exchange).await, Era::Modern),
         Accepts::EventStream => match timeout(KEEP_ALIVE, exchange.next()).await {
@@ -43,12 +43,10 @@ pub async fn modern(mut exchange: Exchange, accepts: Accepts) -> Response<Body> 
     };
     let (sender, body) = Body::channel(net::body::Bounds::default());
     tokio::spawn(async move {
-        let gone = tokio::select! {
-            _ = pump(&mut exchange, &sender, first) => false,
-            () = sender.closed() => true,
-        };
-        if gone {
-            exchange.cancel();
+        let _held = held;
+        tokio::select! {
+            _ = pump(&mut exchange, &sender, first) => {}
+            () = sender.closed() => {}
         }
     });
     event_stream(body)
@@ -76,17 +74,20 @@ where
         loop {
             let step = tokio::select! {
                 step = exchange.next() => step,
-                () = cancelled.cancelled() => return exchange.cancel(),
+                () = cancelled.cancelled() => return,
             };
             let last = matches!(step, Step::Final(_));
             if last {
-                // Who has the answer may use the id again at once.
-                held = None;
+                // Whoever has the answer may use the request's id again.
+                drop(held.take());
             }
-            // A client that has gone away does not read; the call goes on, and its outcome is recorded.
-            let _ = sender.send(step).await;
+            tokio::select! {
+                // A client that has gone away does not read; the call goes on, and its outcome is recorded.
+                _ = sender.send(step) => {}
+                () = cancelled.cancelled() => return,
+            }
             if last {
-                return drop(held);
+                return;
             }
         }
     });

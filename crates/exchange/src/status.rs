@@ -14,11 +14,12 @@ pub enum Status {
 }
 
 impl Status {
-    /// The status of an answer that went this way.
+    /// The status of a server's answer that went this way. The only code of a server's that says something about the
+    /// client's request to the gateway is the missing capability.
     #[must_use]
-    pub fn of(outcome: audit::Outcome) -> Self {
+    pub fn relayed(outcome: audit::Outcome) -> Self {
         match outcome {
-            audit::Outcome::Error(code) => Self::Error(code),
+            audit::Outcome::Error(MISSING_CAPABILITY) => Self::Error(MISSING_CAPABILITY),
             _ => Self::Ok,
         }
     }

@@ -5,9 +5,9 @@ mod batch;
 use std::sync::Arc;
 
 use exchange::{Accepts, Hello, Session, present};
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use identity::Principal;
-use mcp::code::{ErrorObject, INVALID_PARAMS, INVALID_REQUEST};
+use mcp::code::{ErrorObject, INVALID_PARAMS, INVALID_REQUEST, QUOTA};
 use mcp::header::{MCP_PROTOCOL_VERSION, MCP_SESSION_ID};
 use mcp::{Body as Message, Era, Id, Message as One, Method, Notification, Raw, Request, Version};
 use net::Body;
@@ -16,8 +16,11 @@ use upstream::{Caller, Logs};
 
 use crate::modern;
 use crate::operation::{self, Context};
+use crate::places::{Place, Places};
 use crate::refusal::Refusal;
 use crate::site::Site;
+
+static VERSION: HeaderName = HeaderName::from_static(MCP_PROTOCOL_VERSION);
 
 /// What of an `initialize` is remembered, in bytes.
 const HELLO_MAX: usize = 16 * 1024;
@@ -30,6 +33,10 @@ pub struct Client {
     pub principal: Arc<Principal>,
     /// Which forms of answer it takes.
     pub accepts: Accepts,
+    /// Where the further requests of a batch find their places.
+    pub places: Places,
+    /// The place of its first request.
+    pub place: Place,
 }
 
 /// Answers a POST.
@@ -46,7 +53,7 @@ pub async fn post(client: Client, headers: &HeaderMap, body: Message) -> Result<
     let version = version(&client.site, headers, session.as_deref())?;
     match body {
         Message::Single(One::Request(request)) => {
-            let steps = start(&client.site, &client.principal, session, request);
+            let steps = start(&client.site, &client.principal, session, request, client.place);
             Ok(present::legacy(steps, client.accepts).await)
         }
         Message::Single(One::Notification(notification)) => {
@@ -85,9 +92,14 @@ pub async fn delete(
 async fn initialize(client: &Client, request: &Request) -> Result<Response<Body>, Refusal> {
     let hello =
         greeting(&client.site, request).map_err(|error| Refusal::Invalid(Some(request.id.clone()), error))?;
-    let opened =
-        client.site.sessions.as_ref().map(|sessions| sessions.open(client.principal.key())).transpose();
-    let opened = opened.map_err(|error| Refusal::Quota(format!("No session was opened: {error}.")))?;
+    let sessions = client.site.sessions.as_ref();
+    let opened = match sessions.map(|sessions| sessions.open(client.principal.key())).transpose() {
+        Ok(opened) => opened,
+        Err(error) => {
+            let error = ErrorObject::new(QUOTA, format!("No session was opened: {error}."));
+            return Ok(present::json(exchange::Answer::error(Some(&request.id), &error), Era::Legacy));
+        }
+    };
     if let Some((_, session)) = &opened {
         session.greet(&hello);
     }
@@ -135,6 +147,7 @@ pub fn start(
     principal: &Arc<Principal>,
     session: Option<Arc<Session>>,
     request: Request,
+    place: Place,
 ) -> present::Steps {
     let running = match (&session, request.id.key()) {
         (Some(session), Some(id)) => match session.begin(id) {
@@ -146,7 +159,13 @@ pub fn start(
     let context = context(site, principal, session, None);
     let cancelled =
         running.as_ref().map_or_else(CancellationToken::new, |running| running.cancelled().clone());
-    present::run(async move { operation::operate(&context, request).await }, cancelled, running)
+    present::run(async move { operation::operate(&context, request).await }, cancelled, (running, place))
+}
+
+/// The answer to a request that is not carried out.
+pub(crate) fn immediately(id: &Id, error: &ErrorObject) -> present::Steps {
+    let exchange = exchange::Exchange::answered(id.clone(), exchange::Answer::error(Some(id), error));
+    present::run(async move { exchange }, CancellationToken::new(), ())
 }
 
 fn already_running() -> ErrorObject {
@@ -154,11 +173,6 @@ fn already_running() -> ErrorObject {
         INVALID_REQUEST,
         "A request with this id is still running in this session; use each id once.",
     )
-}
-
-fn immediately(id: &Id, error: &ErrorObject) -> present::Steps {
-    let exchange = exchange::Exchange::answered(id.clone(), exchange::Answer::error(Some(id), error));
-    present::run(async move { exchange }, CancellationToken::new(), ())
 }
 
 /// Takes note of a notification. Only cancellation means anything to the gateway; what it does not know is not an error.
@@ -195,7 +209,12 @@ pub(crate) fn context(
 fn session(client: &Client, headers: &HeaderMap) -> Result<Option<Arc<Session>>, Refusal> {
     let Some(sessions) = &client.site.sessions else { return Ok(None) };
     let id = session_id(headers)?.ok_or(Refusal::NoSession)?;
-    sessions.find(id, client.principal.key()).map(Some).ok_or(Refusal::UnknownSession)
+    let found = sessions.find(id, client.principal.key());
+    if found.is_none() && sessions.is_foreign(id, client.principal.key()) {
+        let principal = &client.principal;
+        tracing::warn!(gateway.name = %client.site.name, subject = principal.subject(), "somebody else's session was named");
+    }
+    found.map(Some).ok_or(Refusal::UnknownSession)
 }
 
 fn session_id(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
@@ -210,7 +229,9 @@ fn session_id(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
 /// The revision a request is written in: the negotiated one, else what the header says, else 2025-03-26, which knows no
 /// header (MCP 2025-06-18, Protocol Version Header).
 fn version(site: &Site, headers: &HeaderMap, session: Option<&Session>) -> Result<Version, Refusal> {
-    let header = match headers.get(MCP_PROTOCOL_VERSION) {
+    let twice =
+        Refusal::Misplaced("The header `MCP-Protocol-Version` is there more than once; send it once.");
+    let header = match net::headers::single(headers, &VERSION).map_err(|_| twice)? {
         None => None,
         Some(value) => {
             let text = value.to_str().unwrap_or_default().trim();

@@ -9,12 +9,14 @@ mod legacy;
 mod modern;
 mod negotiate;
 mod operation;
+mod places;
 mod plane;
 mod refusal;
 mod route;
 mod site;
 mod sse;
 
+pub use places::Places;
 pub use plane::{DataPlane, Documents, Table};
-pub use site::{Site, Spelling};
+pub use site::{LiveTarget, Site, Spelling};
 pub use sse::Streams;

@@ -53,9 +53,9 @@ pub fn check(gateway: &Gateway, headers: &HeaderMap, request: &Request) -> Resul
         .get(meta::CLIENT_CAPABILITIES)
         .filter(Raw::is_object)
         .ok_or_else(|| missing(meta::CLIENT_CAPABILITIES))?;
-    must_equal(headers, MCP_PROTOCOL_VERSION, &version)?;
+    must_equal(headers, MCP_PROTOCOL_VERSION, &version, Spelling::Plain)?;
     is_supported(gateway, &version)?;
-    must_equal(headers, MCP_METHOD, request.method.as_str())?;
+    must_equal(headers, MCP_METHOD, request.method.as_str(), Spelling::Plain)?;
     name_must_equal(headers, request)?;
     let level = meta.string(meta::LOG_LEVEL);
     let logs = match level.as_deref().map(Level::parse) {
@@ -109,7 +109,7 @@ fn missing(member: &str) -> ErrorObject {
 fn name_must_equal(headers: &HeaderMap, request: &Request) -> Result<(), ErrorObject> {
     let Some(param) = named_by(request) else { return Ok(()) };
     match request.params.string(param) {
-        Some(name) => must_equal(headers, MCP_NAME, &name),
+        Some(name) => must_equal(headers, MCP_NAME, &name, Spelling::Encoded),
         // Without a name the request fails for that reason, in its own operation.
         None => Ok(()),
     }
@@ -122,16 +122,30 @@ fn named_by(request: &Request) -> Option<&'static str> {
     })
 }
 
-fn must_equal(headers: &HeaderMap, name: &str, body: &str) -> Result<(), ErrorObject> {
+/// How a header spells what the body says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Spelling {
+    /// As it is.
+    Plain,
+    /// In base64 where it has to be (MCP 2026-07-28, Streamable HTTP, value encoding).
+    Encoded,
+}
+
+fn must_equal(headers: &HeaderMap, name: &str, body: &str, spelling: Spelling) -> Result<(), ErrorObject> {
     let mismatch = |why: &str| ErrorObject::new(HEADER_MISMATCH, format!("The header `{name}` {why}."));
     let mut values = headers.get_all(name).iter();
     let value = values.next().ok_or_else(|| mismatch("is missing; it must repeat what the body says"))?;
     if values.next().is_some() {
         return Err(mismatch("is there more than once; send it once"));
     }
-    let value =
-        decode_value(value.as_bytes()).map_err(|error| mismatch(&format!("cannot be read: {error}")))?;
-    if value == body { Ok(()) } else { Err(mismatch("does not say the same as the body")) }
+    let equal = match spelling {
+        Spelling::Plain => value.as_bytes().trim_ascii() == body.as_bytes(),
+        Spelling::Encoded => {
+            let decoded = decode_value(value.as_bytes());
+            decoded.map_err(|error| mismatch(&format!("cannot be read: {error}")))? == body
+        }
+    };
+    if equal { Ok(()) } else { Err(mismatch("does not say the same as the body")) }
 }
 
 /// As much of a client's text as a message of ours repeats.

@@ -39,7 +39,9 @@ pub fn accepts(headers: &HeaderMap, streaming: Streaming) -> Result<Accepts, Ref
 /// # Errors
 /// It is not.
 pub fn is_json(headers: &HeaderMap) -> Result<(), Refusal> {
-    let declared = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(essence);
+    let single =
+        net::headers::single(headers, &header::CONTENT_TYPE).map_err(|_| Refusal::UnsupportedMediaType)?;
+    let declared = single.and_then(|value| value.to_str().ok()).map(essence);
     match declared.as_deref() {
         Some("application/json") => Ok(()),
         _ => Err(Refusal::UnsupportedMediaType),

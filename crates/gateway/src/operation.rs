@@ -22,6 +22,9 @@ use upstream::{Call, Caller, Logs, UpstreamError};
 
 use crate::site::Site;
 
+/// Characters of a client's text that a record repeats.
+const RECORDED_MAX: usize = 256;
+
 /// Everything about a request that its operation may look at.
 pub struct Context {
     /// The gateway it came to.
@@ -85,6 +88,8 @@ struct Wanted<'a> {
     /// As the client wrote it.
     exposed: &'a str,
     param_headers: Vec<(String, String)>,
+    /// What else must hold. Only asked once policy has allowed the item, so that it tells nothing about a hidden one.
+    agrees: Result<(), ErrorObject>,
 }
 
 /// What the caller may see, and what is missing from it.
@@ -99,6 +104,9 @@ async fn seen(context: &Context, freshness: Freshness) -> Seen {
             }
             None => true,
         });
+        // Of a target that shows nothing to this principal, they learn nothing.
+        let shown = |target: &Arc<str>| seen.view.servers().iter().any(|server| server.target == *target);
+        seen.statuses = seen.statuses.iter().filter(|status| shown(&status.target)).cloned().collect();
     }
     seen
 }
@@ -128,15 +136,27 @@ fn to_use(context: &Context, target: &Arc<str>, action: Action, item: &str) -> O
 
 /// Authorizes and dispatches; `unknown` is the answer for what does not exist, and for what this principal may not know of.
 async fn forward(context: &Context, request: Request, wanted: Wanted<'_>, unknown: &ErrorObject) -> Exchange {
-    let record = Pending::open(intent(context, &request.method, &wanted));
+    let record = Pending::open(intent(context, &request.method, wanted.target, wanted.exposed));
     let operation = to_use(context, wanted.target, wanted.action, wanted.item);
-    match context.site.policy.authorize(&context.caller.principal, operation) {
-        Ok(permit) => dispatch(context, request, permit, wanted.param_headers, record).await,
+    let permit = match context.site.policy.authorize(&context.caller.principal, operation) {
+        Ok(permit) => permit,
         Err(Denial::Hidden) => {
             record.close(Outcome::Denied);
-            refused(&request, unknown)
+            return refused(&request, unknown);
         }
+    };
+    if let Err(error) = wanted.agrees {
+        record.close(Outcome::Error(error.code));
+        return refused(&request, &error);
     }
+    dispatch(context, request, permit, wanted.param_headers, record).await
+}
+
+/// The answer for a name or URI that leads nowhere, recorded like any other call.
+fn leads_nowhere(context: &Context, request: &Request, exposed: &str, error: &ErrorObject) -> Exchange {
+    Pending::open(intent(context, &request.method, &Arc::from(""), exposed))
+        .close(Outcome::Error(error.code));
+    refused(request, error)
 }
 
 async fn dispatch(
@@ -147,7 +167,7 @@ async fn dispatch(
     record: Pending,
 ) -> Exchange {
     let target = permit.operation().target.clone();
-    let Some(upstream) = context.site.upstreams.get(&target) else {
+    let Some(live) = context.site.targets.get(&target) else {
         record.close(Outcome::Error(mcp::code::INTERNAL_ERROR));
         return refused(&request, &crate::refusal::internal());
     };
@@ -166,8 +186,9 @@ async fn dispatch(
         logs: context.logs,
         param_headers,
     };
-    match upstream.dispatch(permit, &context.caller, call).await {
-        Ok(reply) => Exchange::relayed(request.id, reply, bridge, target, record),
+    let lease = live.calls.token();
+    match live.upstream.dispatch(permit, &context.caller, call).await {
+        Ok(reply) => Exchange::relayed(request.id, reply, bridge, target, record, lease),
         Err(error) => {
             tracing::warn!(gateway.name = %context.site.name, target.name = %target, %error, "call failed");
             let error = error.to_error(&target);
@@ -177,16 +198,18 @@ async fn dispatch(
     }
 }
 
-fn intent(context: &Context, method: &Method, wanted: &Wanted<'_>) -> Intent {
+fn intent(context: &Context, method: &Method, target: &Arc<str>, exposed: &str) -> Intent {
+    let readable =
+        |text: &str| text.chars().filter(|letter| !letter.is_control()).take(RECORDED_MAX).collect();
     let principal = &context.caller.principal;
     Intent {
         gateway: context.site.name.clone(),
         issuer: principal.issuer().to_owned(),
         subject: principal.subject().to_owned(),
         client: principal.client().map(ToOwned::to_owned),
-        method: Cow::Owned(method.as_str().to_owned()),
-        item: wanted.exposed.to_owned(),
-        target: wanted.target.clone(),
+        method: Cow::Owned(readable(method.as_str())),
+        item: readable(exposed),
+        target: target.clone(),
     }
 }
 

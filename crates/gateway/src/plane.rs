@@ -5,24 +5,28 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use clock::Clock;
-use exchange::present;
+use exchange::{Sessions, present};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 use hyper::body::Incoming;
 use identity::{Principal, Rejection};
 use mcp::{Body as Message, Era, Message as One};
-use net::Body;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use net::{Body, Drain};
 use upstream::Caller;
 
 use crate::operation::{self, Context};
+use crate::places::{Place, Places};
 use crate::refusal::Refusal;
 use crate::route::Route;
 use crate::site::{Site, Spelling};
 use crate::{cors, legacy, modern, negotiate, sse};
+
+/// How often sessions are looked over. One that is over answers like one that never was long before it is taken away.
+const REAP_EVERY: Duration = Duration::from_secs(30);
 
 /// Looks up the fixed document at a path.
 pub type Documents = Box<dyn Fn(&str) -> Option<Bytes> + Send + Sync>;
@@ -39,18 +43,28 @@ pub struct Table {
 #[derive(Clone)]
 pub struct DataPlane {
     table: Arc<ArcSwap<Table>>,
-    in_flight: Arc<Semaphore>,
+    places: Places,
     clock: Clock,
 }
 
 impl DataPlane {
-    /// Serves `table`, with at most `in_flight` requests in progress at a time.
+    /// Serves `table`, with as many requests in progress at a time as there are `places`.
     #[must_use]
-    pub fn new(table: Table, in_flight: usize, clock: Clock) -> Self {
-        Self {
-            table: Arc::new(ArcSwap::from_pointee(table)),
-            in_flight: Arc::new(Semaphore::new(in_flight.min(Semaphore::MAX_PERMITS))),
-            clock,
+    pub fn new(table: Table, places: Places, clock: Clock) -> Self {
+        Self { table: Arc::new(ArcSwap::from_pointee(table)), places, clock }
+    }
+
+    /// Ends sessions whose time is over, and what hangs on them, until `drain` begins.
+    pub async fn reap_sessions(self, drain: Drain) {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(REAP_EVERY) => {}
+                () = drain.draining() => return,
+            }
+            for site in self.table().sites.values() {
+                let over = site.sessions.iter().flat_map(Sessions::reap);
+                over.for_each(|session| site.release(&session));
+            }
         }
     }
 
@@ -107,10 +121,9 @@ impl DataPlane {
             cors::allow(origin.as_ref(), &mut response);
             return Ok(response);
         }
-        let place = self.in_flight.clone().try_acquire_owned();
-        let answered = match place {
+        let answered = match self.places.take() {
             Ok(place) => self.authenticate(site, request, endpoint, place).await,
-            Err(_) => Err(Refusal::Overloaded),
+            Err(refusal) => Err(refusal),
         };
         let mut response = answered.unwrap_or_else(|refusal| {
             tracing::debug!(?refusal, "request refused");
@@ -125,7 +138,7 @@ impl DataPlane {
         site: Arc<Site>,
         request: Request<Incoming>,
         endpoint: Endpoint,
-        _place: OwnedSemaphorePermit,
+        place: Place,
     ) -> Result<Response<Body>, Refusal> {
         let resource = site.resource(endpoint.spelling());
         let challenged = |rejection: &Rejection| {
@@ -137,7 +150,12 @@ impl DataPlane {
         }
         let principal = site.authenticator.authenticate(request.headers(), self.clock.now()).await;
         let principal = principal.map_err(|rejection| challenged(&rejection))?;
-        let visit = Visit { site: site.clone(), principal };
+        let place = match site.config.inbound {
+            // Everyone is the same nobody; the bound on one would be the bound on all.
+            config::Inbound::None => place,
+            config::Inbound::Jwt(_) => self.places.claim(place, principal.key())?,
+        };
+        let visit = Visit { site: site.clone(), principal, places: self.places.clone(), place };
         match (endpoint, request.method()) {
             (Endpoint::Mcp(_), &Method::POST) => visit.post(request).await,
             (Endpoint::Mcp(_), &Method::DELETE) if !modern::header_is_modern(request.headers()) => {
@@ -164,6 +182,7 @@ impl DataPlane {
         if request.method() != Method::GET {
             return Err(Refusal::MethodNotAllowed("GET"));
         }
+        let _place = self.places.take()?;
         let resource = site.resource(spelling);
         let document = site.authenticator.resource_metadata(resource, &site.name, self.clock.now()).await;
         let mut response = public(document.ok_or(Refusal::NoSuchPath)?);
@@ -197,6 +216,8 @@ fn spelling(name: Option<&str>) -> Spelling {
 struct Visit {
     site: Arc<Site>,
     principal: Arc<Principal>,
+    places: Places,
+    place: Place,
 }
 
 impl Visit {
@@ -212,7 +233,8 @@ impl Visit {
                 Err(Refusal::Misplaced("This revision has no batches; send one message at a time."))
             }
             body => {
-                let client = legacy::Client { site: self.site, principal: self.principal, accepts };
+                let Self { site, principal, places, place } = self;
+                let client = legacy::Client { site, principal, accepts, places, place };
                 legacy::post(client, &headers, body).await
             }
         }
@@ -244,14 +266,14 @@ impl Visit {
         let context =
             Context { site: self.site, caller, logs: facts.logs, session: None, headers: Some(headers) };
         let exchange = operation::operate(&context, request).await;
-        Ok(present::modern(exchange, accepts).await)
+        Ok(present::modern(exchange, accepts, self.place).await)
     }
 
     /// A message beside a 2024-11-05 stream.
     async fn post_beside_stream(self, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {
         let session = sse::session(&self.site, &self.principal, request.uri().query())?;
         let (_, body) = self.read(request).await?;
-        sse::post(&self.site, &self.principal, &session, body)
+        sse::post(&self.site, &self.principal, &session, body, self.place)
     }
 
     async fn read(&self, request: Request<Incoming>) -> Result<(HeaderMap, Message), Refusal> {

@@ -59,6 +59,12 @@ impl Refusal {
         response
     }
 
+    /// What it says, for one member of a batch.
+    #[must_use]
+    pub fn to_error(&self) -> ErrorObject {
+        self.error().map_or_else(internal, |(_, error)| error)
+    }
+
     fn status(&self) -> StatusCode {
         match self {
             Self::NoSuchPath | Self::UnknownSession => StatusCode::NOT_FOUND,

@@ -7,9 +7,10 @@ use catalogue::{Catalogue, Pager};
 use config::Gateway;
 use exchange::{Bounds, Session, Sessions};
 use identity::{Authenticator, Resource};
-use net::HostPolicy;
+use net::{Drain, HostPolicy};
 use policy::Engine;
 use tokio_util::sync::DropGuard;
+use tokio_util::task::TaskTracker;
 use upstream::Upstream;
 
 use crate::sse::Streams;
@@ -35,11 +36,13 @@ pub struct Site {
     /// Makes its pages.
     pub pager: Pager,
     /// The targets, by name.
-    pub upstreams: HashMap<Arc<str>, Upstream>,
+    pub targets: HashMap<Arc<str>, LiveTarget>,
     /// Legacy clients; `None` where sessions are off.
     pub sessions: Option<Sessions>,
     /// The open streams of HTTP+SSE clients.
     pub streams: Streams,
+    /// Says when to finish what is open.
+    pub drain: Drain,
     /// The gateway's name, shared.
     pub name: Arc<str>,
     /// Bounds on what clients send.
@@ -76,8 +79,8 @@ impl Site {
 
     /// Ends what hangs on a session that is over: the upstream sessions and children it had to itself.
     pub fn release(&self, session: &Session) {
-        for upstream in self.upstreams.values() {
-            let (upstream, key) = (upstream.clone(), session.key());
+        for target in self.targets.values() {
+            let (upstream, key) = (target.upstream.clone(), session.key());
             tokio::spawn(async move { upstream.end_session(key).await });
         }
     }
@@ -86,6 +89,15 @@ impl Site {
     pub fn legacy_versions(&self) -> impl DoubleEndedIterator<Item = mcp::Version> {
         self.config.versions.iter().copied().filter(|version| version.era() == mcp::Era::Legacy)
     }
+}
+
+/// A target, and the calls that use it. Outlives the sites that share it.
+#[derive(Clone, Debug)]
+pub struct LiveTarget {
+    /// The handle.
+    pub upstream: Upstream,
+    /// Calls in progress. The target is not shut down under them.
+    pub calls: TaskTracker,
 }
 
 /// Under which of its paths a gateway was reached.

@@ -7,22 +7,29 @@ use std::time::Duration;
 use bytes::Bytes;
 use exchange::{Answer, Session, Step, present};
 use http::{Response, StatusCode};
-use identity::Principal;
+use identity::{Principal, PrincipalKey};
 use mcp::{Body as Message, Message as One, Method, Payload, Request, Version, sse};
 use net::{Body, BodySender};
 use upstream::SessionKey;
 
 use crate::legacy;
 use crate::operation;
+use crate::places::Place;
 use crate::refusal::Refusal;
 use crate::site::Site;
 
 /// Comments keep proxies from closing a stream on which nothing happens.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
+/// How long a client may take nothing of what waits for it. Over HTTP/2 the socket alone does not show that.
+const STALL: Duration = Duration::from_secs(30);
+
 /// The open streams of one gateway, by session. Clones share them.
 #[derive(Clone, Debug, Default)]
-pub struct Streams(Arc<Mutex<HashMap<SessionKey, Arc<BodySender>>>>);
+pub struct Streams(Arc<Open>);
+
+#[derive(Debug, Default)]
+struct Open(Mutex<HashMap<SessionKey, Arc<BodySender>>>);
 
 /// Opens a stream. Its first event names the address for messages; the session ends with the stream.
 ///
@@ -37,7 +44,7 @@ pub fn open(site: &Arc<Site>, principal: &Principal) -> Result<Response<Body>, R
         .map_err(|error| Refusal::Quota(format!("No stream was opened: {error}.")))?;
     let (sender, body) = Body::channel(net::body::Bounds::default());
     let sender = Arc::new(sender);
-    site.streams.table().insert(session.key(), sender.clone());
+    site.streams.0.table().insert(session.key(), sender.clone());
     let endpoint = format!("/{}/sse/messages?sessionId={id}", site.name);
     tokio::spawn(keep_open(site.clone(), principal.key(), id, session, sender, endpoint));
     Ok(present::event_stream(body))
@@ -45,29 +52,40 @@ pub fn open(site: &Arc<Site>, principal: &Principal) -> Result<Response<Body>, R
 
 async fn keep_open(
     site: Arc<Site>,
-    principal: identity::PrincipalKey,
+    principal: PrincipalKey,
     id: String,
     session: Arc<Session>,
     sender: Arc<BodySender>,
     endpoint: String,
 ) {
-    let _ = write(&sender, Payload::from(Bytes::from(endpoint)), Some("endpoint")).await;
-    loop {
+    let announced = write(&session, &sender, Payload::from(Bytes::from(endpoint)), Some("endpoint")).await;
+    let ended = async {
         tokio::select! {
-            () = sender.closed() => break,
-            () = session.ended().cancelled() => break,
-            () = tokio::time::sleep(KEEP_ALIVE) => {
-                let _ = sender.send(Bytes::from_static(sse::COMMENT_KEEP_ALIVE)).await;
-                // A stream is use of its session: it must not idle out under a client that only listens.
-                if let Some(sessions) = &site.sessions {
-                    let _ = sessions.find(&id, principal);
-                }
-            }
+            () = sender.closed() => {}
+            () = session.ended().cancelled() => {}
+            () = stay_alive(&site, principal, &id, &session, &sender) => {}
+            // What is running may still be answered; a stream on which nothing runs need not hold up the end.
+            () = async { site.drain.draining().await; session.quiet().await } => {}
         }
+    };
+    if announced.is_ok() {
+        ended.await;
     }
-    site.streams.table().remove(&session.key());
+    site.streams.0.table().remove(&session.key());
     if let Some(session) = site.sessions.as_ref().and_then(|sessions| sessions.close(&id, principal)) {
         site.release(&session);
+    }
+}
+
+/// Writes comments until nobody reads them.
+async fn stay_alive(site: &Site, principal: PrincipalKey, id: &str, session: &Session, sender: &BodySender) {
+    loop {
+        tokio::time::sleep(KEEP_ALIVE).await;
+        if hand_over(session, sender, Bytes::from_static(sse::COMMENT_KEEP_ALIVE)).await.is_err() {
+            return;
+        }
+        // A stream is use of its session: it must not idle out under a client that only listens.
+        let _ = site.sessions.as_ref().and_then(|sessions| sessions.find(id, principal));
     }
 }
 
@@ -92,23 +110,23 @@ pub fn post(
     principal: &Arc<Principal>,
     session: &Arc<Session>,
     body: Message,
+    place: Place,
 ) -> Result<Response<Body>, Refusal> {
     let sender = site.streams.of(session).ok_or(Refusal::UnknownSession)?;
     match body {
         Message::Single(One::Request(request)) if request.method == Method::Initialize => {
-            tokio::spawn(initialize(site.clone(), principal.clone(), session.clone(), sender, request));
+            tokio::spawn(initialize(
+                site.clone(),
+                principal.clone(),
+                session.clone(),
+                sender,
+                request,
+                place,
+            ));
         }
         Message::Single(One::Request(request)) => {
-            let mut steps = legacy::start(site, principal, Some(session.clone()), request);
-            tokio::spawn(async move {
-                while let Some(step) = steps.next().await {
-                    let payload = match step {
-                        Step::Notification(payload) => payload,
-                        Step::Final(answer) => answer.payload,
-                    };
-                    let _ = write(&sender, payload, Some("message")).await;
-                }
-            });
+            let steps = legacy::start(site, principal, Some(session.clone()), request, place);
+            tokio::spawn(answer(session.clone(), sender, steps));
         }
         Message::Single(One::Notification(notification)) => legacy::notified(Some(session), &notification),
         Message::Single(One::Response(_)) => {}
@@ -121,35 +139,67 @@ pub fn post(
     Ok(response)
 }
 
+async fn answer(session: Arc<Session>, sender: Arc<BodySender>, mut steps: present::Steps) {
+    while let Some(step) = steps.next().await {
+        let payload = match step {
+            Step::Notification(payload) => payload,
+            Step::Final(answer) => answer.payload,
+        };
+        if write(&session, &sender, payload, Some("message")).await.is_err() {
+            return;
+        }
+    }
+}
+
 async fn initialize(
     site: Arc<Site>,
     principal: Arc<Principal>,
     session: Arc<Session>,
     sender: Arc<BodySender>,
     request: Request,
+    _place: Place,
 ) {
     let answer = match legacy::greeting(&site, &request) {
         Ok(hello) => {
             session.greet(&hello);
-            let context = legacy::context(&site, &principal, Some(session), None);
+            let context = legacy::context(&site, &principal, Some(session.clone()), None);
             Answer::result(&request.id, operation::initialize_result(&context, hello.version).await)
         }
         Err(error) => Answer::error(Some(&request.id), &error),
     };
-    let _ = write(&sender, answer.payload, Some("message")).await;
+    let _ = write(&session, &sender, answer.payload, Some("message")).await;
 }
 
 /// Writes one event in one piece: several calls answer on one stream, and their events must not mix.
-async fn write(sender: &BodySender, payload: Payload, event: Option<&str>) -> Result<(), net::Gone> {
+async fn write(
+    session: &Session,
+    sender: &BodySender,
+    payload: Payload,
+    event: Option<&str>,
+) -> Result<(), net::Gone> {
     let pieces = sse::encode_event(payload, None, event);
-    sender.send(pieces.concat().into()).await
+    hand_over(session, sender, pieces.concat().into()).await
+}
+
+/// A client that takes nothing for too long loses its stream, and with it the session: what was not delivered is lost to it.
+async fn hand_over(session: &Session, sender: &BodySender, piece: Bytes) -> Result<(), net::Gone> {
+    let sent = tokio::select! {
+        sent = tokio::time::timeout(STALL, sender.send(piece)) => sent.unwrap_or(Err(net::Gone)),
+        () = session.ended().cancelled() => Err(net::Gone),
+    };
+    if sent.is_err() {
+        session.end();
+    }
+    sent
 }
 
 impl Streams {
     fn of(&self, session: &Session) -> Option<Arc<BodySender>> {
-        self.table().get(&session.key()).cloned()
+        self.0.table().get(&session.key()).cloned()
     }
+}
 
+impl Open {
     fn table(&self) -> MutexGuard<'_, HashMap<SessionKey, Arc<BodySender>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

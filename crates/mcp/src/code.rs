@@ -18,6 +18,8 @@ pub const LEGACY_REFUSED: i64 = -32000;
 pub const LEGACY_SESSION_NOT_FOUND: i64 = -32001;
 /// Resource not found, up to 2025-11-25.
 pub const LEGACY_RESOURCE_NOT_FOUND: i64 = -32002;
+/// The person has to visit a URL first (MCP 2025-11-25 only).
+pub const URL_ELICITATION_REQUIRED: i64 = -32042;
 /// A standard header is missing or contradicts the body (MCP 2026-07-28).
 pub const HEADER_MISMATCH: i64 = -32020;
 /// The client lacks a capability that the request needs (MCP 2026-07-28).

@@ -70,12 +70,26 @@ impl Object {
         self.members.is_empty()
     }
 
+    /// Whether some key stands in it twice, however it is spelt: two readers may then see two different objects. Does not
+    /// look into the values.
+    #[must_use]
+    pub fn has_duplicate_keys(&self) -> bool {
+        let mut keys: Vec<Cow<'_, str>> = self.keys().collect();
+        keys.sort_unstable();
+        keys.windows(2).any(|pair| pair[0] == pair[1])
+    }
+
+    /// Every key, decoded, in the order it was written.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        self.members.iter().map(|member| self.key(member))
+    }
+
     pub(crate) fn members(&self) -> &[Member] {
         &self.members
     }
 
-    pub(crate) fn position(&self, key: &str) -> Option<usize> {
-        self.members.iter().position(|member| self.key(member) == key)
+    fn position(&self, key: &str) -> Option<usize> {
+        self.keys().position(|candidate| candidate == key)
     }
 
     fn key(&self, member: &Member) -> Cow<'_, str> {

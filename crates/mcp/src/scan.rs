@@ -30,7 +30,10 @@ const PARAMS: &[&str] = &[
     "requestState",
     "inputResponses",
     "protocolVersion",
+    "taskId",
 ];
+/// Of `params.ref`, which says what is to be completed (MCP 2025-11-25, Completion).
+const REF: &[&str] = &["type", "name", "uri"];
 const META: &[&str] = &[
     "progressToken",
     "io.modelcontextprotocol/protocolVersion",
@@ -57,6 +60,7 @@ pub fn scan(text: &[u8], depth_max: usize, sender: Sender) -> Result<(), Malform
 enum Place {
     Envelope,
     Params,
+    Ref,
     Meta,
     Other,
 }
@@ -143,6 +147,7 @@ impl Scanner<'_> {
         let routing = match place {
             Place::Envelope => ENVELOPE,
             Place::Params if self.sender == Sender::Client => PARAMS,
+            Place::Ref if self.sender == Sender::Client => REF,
             Place::Meta if self.sender == Sender::Client => META,
             _ => return Ok(Place::Other),
         };
@@ -152,6 +157,7 @@ impl Scanner<'_> {
         }
         Ok(match (place, name.as_ref()) {
             (Place::Envelope, "params") => Place::Params,
+            (Place::Params, "ref") => Place::Ref,
             (Place::Params, "_meta") => Place::Meta,
             _ => Place::Other,
         })

@@ -19,12 +19,23 @@ pub struct Splice {
 pub struct Edit<'a> {
     object: &'a Object,
     changes: Vec<(Cow<'static, str>, Change)>,
+    /// Members that go by what they are called, by index.
+    unwanted: Vec<usize>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Change {
     Set(Bytes),
     Remove,
+}
+
+/// The last change asked for one key.
+struct Planned {
+    key: Cow<'static, str>,
+    change: Change,
+    asked: usize,
+    /// Whether a member by that name has been seen.
+    met: bool,
 }
 
 /// A text in pieces, ready to be written; large pieces are still shared with their source.
@@ -73,20 +84,30 @@ impl<'a> Edit<'a> {
     /// No changes to `object` yet.
     #[must_use]
     pub fn of(object: &'a Object) -> Self {
-        Self { object, changes: Vec::new() }
+        Self { object, changes: Vec::new(), unwanted: Vec::new() }
     }
 
-    /// Replaces the value of `key`, or adds the member at the end.
+    /// Replaces the value of `key`, or adds the member at the end. Of several changes to one key the last counts; of
+    /// several members of that name one stays.
     #[must_use]
     pub fn set(mut self, key: impl Into<Cow<'static, str>>, value: impl Into<Bytes>) -> Self {
         self.changes.push((key.into(), Change::Set(value.into())));
         self
     }
 
-    /// Removes the member called `key`, if there is one.
+    /// Removes every member called `key`.
     #[must_use]
     pub fn remove(mut self, key: impl Into<Cow<'static, str>>) -> Self {
         self.changes.push((key.into(), Change::Remove));
+        self
+    }
+
+    /// Removes every member whose decoded key is `unwanted`, in one pass. A member that is also [`set`](Self::set) stays,
+    /// with the value it is set to.
+    #[must_use]
+    pub fn remove_where(mut self, mut unwanted: impl FnMut(&str) -> bool) -> Self {
+        let keys = self.object.keys().enumerate();
+        self.unwanted.extend(keys.filter_map(|(index, key)| unwanted(&key).then_some(index)));
         self
     }
 
@@ -99,15 +120,18 @@ impl<'a> Edit<'a> {
     }
 
     fn cuts(self) -> Vec<(Range<usize>, Bytes)> {
-        let mut planned: Vec<Option<Change>> = self.object.members().iter().map(|_| None).collect();
-        let mut added = Vec::new();
-        for (key, change) in self.changes {
-            match (self.object.position(&key), change) {
-                (Some(index), change) => planned[index] = Some(change),
-                (None, Change::Set(value)) => added.push((key, value)),
-                (None, Change::Remove) => {}
+        let mut planned = vec![None; self.object.members().len()];
+        self.unwanted.iter().for_each(|index| planned[*index] = Some(Change::Remove));
+        let mut changes = latest(self.changes);
+        if !changes.is_empty() {
+            for (key, plan) in self.object.keys().zip(&mut planned) {
+                if let Ok(found) = changes.binary_search_by(|change| change.key.cmp(&key)) {
+                    *plan = Some(changes[found].take());
+                }
             }
         }
+        changes.retain(|change| !change.met);
+        changes.sort_unstable_by_key(|change| change.asked);
         let mut cuts = Vec::new();
         let mut kept = 0_usize;
         let mut end = 1;
@@ -128,7 +152,8 @@ impl<'a> Edit<'a> {
                 }
             }
         }
-        for (key, value) in added {
+        for Planned { key, change, .. } in changes {
+            let Change::Set(value) = change else { continue };
             let comma = if kept == 0 { "" } else { "," };
             cuts.push((end..end, Bytes::from(format!("{comma}{}:", Raw::string(&key).as_str()))));
             cuts.push((end..end, value));
@@ -136,6 +161,22 @@ impl<'a> Edit<'a> {
         }
         cuts
     }
+}
+
+impl Planned {
+    /// What becomes of the next member by this name: the first is changed, any further one would contradict it.
+    fn take(&mut self) -> Change {
+        if std::mem::replace(&mut self.met, true) { Change::Remove } else { self.change.clone() }
+    }
+}
+
+/// The last change to each key, sorted by key: a lookup per member then costs little, however many changes there are.
+fn latest(changes: Vec<(Cow<'static, str>, Change)>) -> Vec<Planned> {
+    let plan = |(asked, (key, change))| Planned { key, change, asked, met: false };
+    let mut planned: Vec<Planned> = changes.into_iter().enumerate().map(plan).collect();
+    planned.sort_unstable_by(|a, b| a.key.cmp(&b.key).then(b.asked.cmp(&a.asked)));
+    planned.dedup_by(|later, kept| later.key == kept.key);
+    planned
 }
 
 impl Payload {

@@ -87,11 +87,21 @@ fn a_routing_key_in_another_case_is_refused() {
         r#"{"paramſ":{}}"#,
         r#"{"\u212Aey":1,"params":{"ſ":1,"_META":{}}}"#,
         r#"{"params":{"_meta":{"ProgressToken":1}}}"#,
+        r#"{"params":{"taskID":"t"}}"#,
+        r#"{"params":{"ref":{"Type":"ref/prompt"}}}"#,
+        r#"{"params":{"ref":{"type":"ref/prompt","NAME":"a"}}}"#,
+        r#"[{"params":{"ref":{"type":"ref/resource","Ur\u0069":"file:///a"}}}]"#,
         r#"[{"ID":1}]"#,
     ] {
         assert!(matches!(client(text), Err(Malformed::CaseVariant { .. })), "{text}");
     }
-    assert_eq!(client(r#"{"params":{"name":"a","arguments":{"Name":1,"name":2}}}"#), Ok(()));
+    for text in [
+        r#"{"params":{"name":"a","arguments":{"Name":1,"name":2,"ref":{"Type":1}}}}"#,
+        r#"{"params":{"ref":{"type":"ref/prompt","name":"a","title":"b"},"argument":{"Name":"a","name":"b"}}}"#,
+        r#"{"ref":{"Type":1}}"#,
+    ] {
+        assert_eq!(client(text), Ok(()), "{text}");
+    }
 }
 
 #[test]

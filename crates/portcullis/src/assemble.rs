@@ -2,14 +2,16 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use broker::{Broker, Sts};
 use catalogue::{Catalogue, Pager, Parts};
 use clock::Clock;
-use config::{Gateway, Inbound, Issuer, Outbound, Snapshot};
+use config::{Gateway, Inbound, Issuer, Limits, Outbound, Snapshot};
 use exchange::Sessions;
-use gateway::{Documents, Site, Streams, Table};
+use futures_util::future::join_all;
+use gateway::{Documents, LiveTarget, Site, Streams, Table};
 use identity::{Authenticator, KeySources, LocalIssuer, Resource};
 use net::{Client, ClientOptions, Drain, Guard, HostPolicy, Tls};
 use policy::Engine;
@@ -17,10 +19,14 @@ use samples::dev_issuer::DevIssuer;
 use seal::{Keyring, Sealer};
 use store::Store;
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
 use upstream::{Deps, Upstream};
 use url::Url;
 
 use crate::failure::Failure;
+
+/// How long servers may take to end their sessions when the gateway stops.
+const FAREWELL: Duration = Duration::from_secs(8);
 
 /// What outlives a reload. Clones share it.
 #[derive(Clone)]
@@ -126,24 +132,58 @@ impl House {
         self.0.snapshot.store(Arc::new(next));
         for (name, site) in &old.sites {
             let kept = new.sites.get(name);
-            let gone = site.upstreams.iter().filter(|(target, upstream)| {
-                !kept.and_then(|new| new.upstreams.get(*target)).is_some_and(|new| new.is(upstream))
-            });
-            for (_, upstream) in gone {
-                let upstream = upstream.clone();
-                self.0.drain.spawn(async move { upstream.shutdown().await });
+            self.settle_sessions(site, kept.map(Arc::as_ref));
+            for (name, target) in &site.targets {
+                let stays = kept.and_then(|new| new.targets.get(name));
+                if !stays.is_some_and(|new| new.upstream.is(&target.upstream)) {
+                    self.retire(target.clone());
+                }
             }
         }
     }
 
-    /// Ends the upkeep, and every target's sessions and children.
-    pub async fn close(&self, table: &Table) {
-        self.0.shutdown.cancel();
-        for site in table.sites.values() {
-            for upstream in site.upstreams.values() {
-                upstream.shutdown().await;
-            }
+    /// Sessions go on under their new bounds, or end with their gateway.
+    fn settle_sessions(&self, old: &Site, new: Option<&Site>) {
+        let Some(sessions) = &old.sessions else { return };
+        match new.and_then(|new| Site::session_bounds(&new.config, &new.limits)) {
+            Some(bounds) => sessions.rebind(bounds),
+            None => sessions.end_all().iter().for_each(|session| old.release(session)),
         }
+    }
+
+    /// Shuts down a target that nobody can reach any more, once the calls in progress have ended.
+    fn retire(&self, target: LiveTarget) {
+        let drain = self.0.drain.clone();
+        self.0.drain.spawn(async move {
+            target.calls.close();
+            tokio::select! {
+                () = target.calls.wait() => {}
+                () = tokio::time::sleep(target.upstream.target().call_timeout) => {}
+                () = drain.draining() => {}
+            }
+            target.upstream.shutdown().await;
+        });
+    }
+
+    /// Waits for the calls in progress as long as the drain allows, then ends the upkeep, and every target's sessions and
+    /// children. Answers how many calls were cut off.
+    pub async fn close(&self, table: &Table) -> usize {
+        let targets: Vec<&LiveTarget> = table.sites.values().flat_map(|site| site.targets.values()).collect();
+        let ended = targets.iter().map(|target| {
+            target.calls.close();
+            target.calls.wait()
+        });
+        tokio::select! {
+            _ = join_all(ended) => {}
+            () = self.0.drain.cut() => {}
+        }
+        let cut = targets.iter().map(|target| target.calls.len()).sum();
+        self.0.shutdown.cancel();
+        let farewell = join_all(targets.iter().map(|target| target.upstream.shutdown()));
+        if tokio::time::timeout(FAREWELL, farewell).await.is_err() {
+            tracing::warn!("some servers did not let go in time; their sessions end by themselves");
+        }
+        cut
     }
 
     fn site(
@@ -166,11 +206,11 @@ impl House {
             &gateway.allowed_hosts,
             &gateway.allowed_origins,
         );
-        let upstreams = self.upstreams(snapshot, gateway, before);
-        let unchanged = before.filter(|site| site.config == *gateway && same(&site.upstreams, &upstreams));
+        let targets = self.targets(snapshot, gateway, before);
+        let unchanged = before.filter(|site| site.config == *gateway && same(&site.targets, &targets));
         let (catalogue, upkeep) = match unchanged {
             Some(site) => (site.catalogue.clone(), site.upkeep.clone()),
-            None => self.catalogue(snapshot, gateway, &upstreams).map_err(|error| failed(&error))?,
+            None => self.catalogue(snapshot, gateway, &targets).map_err(|error| failed(&error))?,
         };
         let bounds = Site::session_bounds(gateway, &snapshot.limits);
         let sessions = match before.filter(|site| Site::session_bounds(&site.config, &site.limits) == bounds)
@@ -188,26 +228,30 @@ impl House {
             streams: before.map_or_else(Streams::default, |site| site.streams.clone()),
             config: gateway.clone(),
             limits: snapshot.limits.clone(),
+            drain: self.0.drain.clone(),
             resource,
             alias,
-            upstreams,
+            targets,
             sessions,
             name,
         })
     }
 
-    fn upstreams(
+    fn targets(
         &self,
         snapshot: &Snapshot,
         gateway: &Gateway,
         before: Option<&Arc<Site>>,
-    ) -> HashMap<Arc<str>, Upstream> {
-        let same_limits = before.is_some_and(|site| site.limits == snapshot.limits);
+    ) -> HashMap<Arc<str>, LiveTarget> {
+        let same_limits = before.is_some_and(|site| same_for_targets(&site.limits, &snapshot.limits));
         let of = |target: &config::Target| {
-            let running = before.and_then(|site| site.upstreams.get(target.name.as_str()));
-            match running.filter(|upstream| same_limits && upstream.target() == target) {
-                Some(upstream) => upstream.clone(),
-                None => Upstream::new(&gateway.name, target.clone(), self.deps(snapshot)),
+            let running = before.and_then(|site| site.targets.get(target.name.as_str()));
+            match running.filter(|running| same_limits && running.upstream.target() == target) {
+                Some(running) => running.clone(),
+                None => LiveTarget {
+                    upstream: Upstream::new(&gateway.name, target.clone(), self.deps(snapshot)),
+                    calls: TaskTracker::new(),
+                },
             }
         };
         gateway.targets.iter().map(|target| (Arc::from(target.name.as_str()), of(target))).collect()
@@ -218,11 +262,11 @@ impl House {
         &self,
         snapshot: &Snapshot,
         gateway: &Gateway,
-        upstreams: &HashMap<Arc<str>, Upstream>,
+        targets: &HashMap<Arc<str>, LiveTarget>,
     ) -> Result<(Catalogue, Arc<DropGuard>), catalogue::Error> {
         let source = |target: &config::Target| {
-            let upstream = upstreams.get(target.name.as_str()).cloned();
-            upstream.map(|upstream| Arc::new(upstream) as Arc<dyn catalogue::Source>)
+            let live = targets.get(target.name.as_str());
+            live.map(|live| Arc::new(live.upstream.clone()) as Arc<dyn catalogue::Source>)
         };
         let catalogue = Catalogue::load(Parts {
             sources: gateway.targets.iter().filter_map(source).collect(),
@@ -259,9 +303,17 @@ impl House {
     }
 }
 
-fn same(before: &HashMap<Arc<str>, Upstream>, now: &HashMap<Arc<str>, Upstream>) -> bool {
+/// Whether the limits that a target is made with are the same.
+fn same_for_targets(before: &Limits, now: &Limits) -> bool {
+    let used = |limits: &Limits| (limits.upstream_event, limits.json_depth, limits.sessions);
+    used(before) == used(now)
+}
+
+fn same(before: &HashMap<Arc<str>, LiveTarget>, now: &HashMap<Arc<str>, LiveTarget>) -> bool {
     before.len() == now.len()
-        && now.iter().all(|(name, upstream)| before.get(name).is_some_and(|other| other.is(upstream)))
+        && now
+            .iter()
+            .all(|(name, target)| before.get(name).is_some_and(|other| other.upstream.is(&target.upstream)))
 }
 
 fn open_dev_issuer(snapshot: &Snapshot) -> Result<Option<DevIssuer>, Failure> {

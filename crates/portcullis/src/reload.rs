@@ -7,6 +7,7 @@ use gateway::DataPlane;
 use notify::{RecursiveMode, Watcher};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout_at};
 
 use crate::assemble::House;
 use crate::environment;
@@ -15,8 +16,12 @@ use crate::failure::Failure;
 /// Editors and config maps write in several steps; a file is read when it has been left alone for this long.
 const SETTLED: Duration = Duration::from_millis(250);
 
-/// Takes over the configuration at `path` whenever it changes, and on SIGHUP. Runs until the process ends.
-pub async fn watch(path: PathBuf, house: House, plane: DataPlane) {
+/// However busy the folder is, a change is read after this long.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Takes over the configuration at `path` whenever it differs from that of `digest`, and on SIGHUP. Runs until the
+/// process ends.
+pub async fn watch(path: PathBuf, digest: String, house: House, plane: DataPlane) {
     let (sender, mut changes) = mpsc::channel(1);
     let _watcher = match watcher(&path, sender) {
         Ok(watcher) => Some(watcher),
@@ -26,10 +31,11 @@ pub async fn watch(path: PathBuf, house: House, plane: DataPlane) {
         }
     };
     let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
-    let mut seen = environment::load(&path).map(|loaded| loaded.digest).ok();
+    let mut seen = Some(digest);
     loop {
         tokio::select! {
             Some(()) = changes.recv() => settle(&mut changes).await,
+            // A secret in another file may have changed, which the digest of this one does not show.
             _ = hangup.recv() => seen = None,
         }
         match environment::load(&path) {
@@ -79,10 +85,15 @@ fn refuse(failure: &Failure) {
 /// Watches the folder, not the file: editors and config maps replace it.
 fn watcher(path: &Path, changed: mpsc::Sender<()>) -> notify::Result<notify::RecommendedWatcher> {
     let name = path.file_name().map(ToOwned::to_owned);
+    let concerns = move |path: &PathBuf| {
+        // A config map swaps a link called `..data` beside the file.
+        path.file_name().is_some_and(|changed| {
+            Some(changed) == name.as_deref() || changed.as_encoded_bytes().starts_with(b"..")
+        })
+    };
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        // A config map swaps a link beside the file, so any change in the folder may be one of the file.
-        let is_read = event.as_ref().is_ok_and(|event| event.kind.is_access());
-        if name.is_some() && !is_read {
+        let is_change = event.is_ok_and(|event| !event.kind.is_access() && event.paths.iter().any(&concerns));
+        if is_change {
             // Full means that a change is noted already.
             let _ = changed.try_send(());
         }
@@ -93,5 +104,6 @@ fn watcher(path: &Path, changed: mpsc::Sender<()>) -> notify::Result<notify::Rec
 }
 
 async fn settle(changes: &mut mpsc::Receiver<()>) {
-    while let Ok(Some(())) = tokio::time::timeout(SETTLED, changes.recv()).await {}
+    let at_last = Instant::now() + PATIENCE;
+    while let Ok(Some(())) = timeout_at((Instant::now() + SETTLED).min(at_last), changes.recv()).await {}
 }

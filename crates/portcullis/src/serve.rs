@@ -7,10 +7,11 @@ use std::process::ExitCode;
 use admin::{Admin, Readiness};
 use clock::Clock;
 use config::Snapshot;
-use gateway::DataPlane;
-use net::{Drain, Listener, Options, Server};
+use gateway::{DataPlane, Places};
+use net::{Drain, HostPolicy, Listener, Options, Server};
 use serde_json::json;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use url::Url;
 
 use crate::assemble::House;
 use crate::failure::Failure;
@@ -37,11 +38,12 @@ pub fn run(path: &Path) -> Result<ExitCode, Failure> {
         .build()
         .map_err(|error| Failure::of("the runtime cannot be started", &error))?;
     let cut = runtime.block_on(async {
+        let signals = Signals::listen()?;
         let running = Running::start(loaded.snapshot, Clock::system())?;
+        signals.drain(running.drain.clone());
+        let (house, plane) = (running.house.clone(), running.plane.clone());
+        tokio::spawn(reload::watch(PathBuf::from(path), loaded.digest, house, plane));
         announce(&running);
-        let drain = running.drain.clone();
-        tokio::spawn(reload::watch(PathBuf::from(path), running.house.clone(), running.plane.clone()));
-        drain_on_signal(&drain)?;
         Ok(running.finished().await)
     })?;
     if cut > 0 {
@@ -82,8 +84,10 @@ impl Running {
         settle_ports(&mut snapshot, data_addr, admin_addr);
         let drain = Drain::new(snapshot.limits.drain);
         let house = House::open(snapshot.clone(), clock.clone(), drain.clone())?;
-        let plane = DataPlane::new(house.table(&snapshot, None)?, snapshot.limits.in_flight, clock);
-        let admin_plane = Admin::new(readiness(plane.clone(), drain.clone()));
+        let places = Places::new(snapshot.limits.in_flight, snapshot.limits.in_flight_per_principal);
+        let plane = DataPlane::new(house.table(&snapshot, None)?, places, clock);
+        tokio::spawn(plane.clone().reap_sessions(drain.clone()));
+        let admin_plane = Admin::new(admin_hosts(&snapshot)?, readiness(plane.clone(), drain.clone()));
         // The admin listener goes on while the data plane drains, so that `/readyz` can say so.
         let admin_drain = Drain::new(std::time::Duration::ZERO);
         tokio::spawn(net::serve(
@@ -109,12 +113,12 @@ impl Running {
         Ok(Self { data_addr, admin_addr, house, plane, drain, serving })
     }
 
-    /// Waits until the drain has begun and everything has ended; answers how many requests were cut off.
+    /// Waits until the drain has begun and everything has ended; answers how many requests and calls were cut off.
     pub async fn finished(self) -> usize {
-        let cut = self.serving.await.unwrap_or_default();
-        self.house.close(&self.plane.table()).await;
+        let requests = self.serving.await.unwrap_or_default();
+        let calls = self.house.close(&self.plane.table()).await;
         self.drain.finished().await;
-        cut
+        requests.max(calls)
     }
 }
 
@@ -136,6 +140,13 @@ fn settle_ports(snapshot: &mut Snapshot, data: SocketAddr, admin: SocketAddr) {
     }
     snapshot.listen = data;
     snapshot.admin_listen = admin;
+}
+
+/// The admin listener is known by its address only.
+fn admin_hosts(snapshot: &Snapshot) -> Result<HostPolicy, Failure> {
+    let failed = |error: &dyn std::fmt::Display| Failure::of("the admin listener cannot be used", error);
+    let url = Url::parse(&format!("http://{}", snapshot.admin_listen)).map_err(|error| failed(&error))?;
+    HostPolicy::new::<&str>(snapshot.admin_listen.ip(), &url, &[], &[]).map_err(|error| failed(&error))
 }
 
 fn readiness(plane: DataPlane, drain: Drain) -> impl Fn() -> Readiness {
@@ -168,25 +179,35 @@ fn announce(running: &Running) {
     }
 }
 
-/// The first signal drains, the second stops at once.
-fn drain_on_signal(drain: &Drain) -> Result<(), Failure> {
-    let listen = |kind| signal(kind).map_err(|error| Failure::of("signals cannot be listened for", &error));
-    let (mut term, mut int) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
-    let drain = drain.clone();
-    tokio::spawn(async move {
-        either(&mut term, &mut int).await;
-        tracing::info!("stopping: no new requests are taken; those in progress are finished");
-        drain.begin();
-        either(&mut term, &mut int).await;
-        tracing::warn!("stopping at once");
-        drain.cut_now();
-    });
-    Ok(())
+/// The signals that end the process. Listened for before anybody is told that it runs.
+struct Signals {
+    term: Signal,
+    int: Signal,
 }
 
-async fn either(term: &mut Signal, int: &mut Signal) {
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = int.recv() => {}
+impl Signals {
+    fn listen() -> Result<Self, Failure> {
+        let listen =
+            |kind| signal(kind).map_err(|error| Failure::of("signals cannot be listened for", &error));
+        Ok(Self { term: listen(SignalKind::terminate())?, int: listen(SignalKind::interrupt())? })
+    }
+
+    /// The first signal drains, the second stops at once.
+    fn drain(mut self, drain: Drain) {
+        tokio::spawn(async move {
+            self.next().await;
+            tracing::info!("stopping: no new requests are taken; those in progress are finished");
+            drain.begin();
+            self.next().await;
+            tracing::warn!("stopping at once");
+            drain.cut_now();
+        });
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.term.recv() => {}
+            _ = self.int.recv() => {}
+        }
     }
 }

@@ -20,6 +20,7 @@ impl Default for Limits {
             sessions_per_principal: 1000,
             sessions: 100_000,
             in_flight: 10_000,
+            in_flight_per_principal: 1000,
             connections: 10_000,
             read_timeout: Duration::from_secs(30),
             catalogue_items: 10_000,
@@ -60,6 +61,12 @@ pub(crate) fn read(section: &mut Section<'_>) -> Option<Limits> {
         ),
         sessions: section.or("sessions", "Sessions in all.", &many, default.sessions),
         in_flight: section.or("in_flight", "Requests in progress at a time, in all.", &many, default.in_flight),
+        in_flight_per_principal: section.or(
+            "in_flight_per_principal",
+            "Requests of one principal in progress at a time. Without authentication, `in_flight` counts.",
+            &many,
+            default.in_flight_per_principal,
+        ),
         connections: section.or("connections", "Client connections at a time.", &many, default.connections),
         read_timeout: section.or(
             "read_timeout",

@@ -5,13 +5,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 use exchange::{Accepts, Answer, Session, Step, present};
 use http::Response;
+use identity::Principal;
 use mcp::code::{ErrorObject, INVALID_REQUEST};
 use mcp::{Malformed, Message, Method, Payload};
 use net::Body;
 use tokio::task::JoinSet;
 
-use super::{Client, accepted, notified, start};
+use super::{Client, accepted, immediately, notified, start};
+use crate::places::{Place, Places};
 use crate::refusal::{Refusal, json};
+use crate::site::Site;
 
 /// Answers a batch.
 ///
@@ -25,6 +28,8 @@ pub(super) async fn answer(
     if messages.is_empty() || messages.len() > client.site.limits.batch {
         return Err(Refusal::Misplaced("A batch must have at least one message and at most `limits.batch`."));
     }
+    let Client { site, principal, accepts, places, place } = client;
+    let mut first = Some(place);
     let mut started = Vec::new();
     let mut answers = Vec::new();
     for message in messages {
@@ -34,17 +39,30 @@ pub(super) async fn answer(
                 answers.push(Answer::error(Some(&request.id), &error).payload);
             }
             Ok(Message::Request(request)) => {
-                started.push(start(&client.site, &client.principal, session.clone(), request));
+                // The batch came with one place; every further request needs one of its own.
+                let place = first.take().map_or_else(|| further(&site, &places, &principal), Ok);
+                started.push(match place {
+                    Ok(place) => start(&site, &principal, session.clone(), request, place),
+                    Err(refusal) => immediately(&request.id, &refusal.to_error()),
+                });
             }
             Ok(Message::Notification(notification)) => notified(session.as_deref(), &notification),
             Ok(Message::Response(_)) => {}
             Err(malformed) => answers.push(malformed.to_error().response(None)),
         }
     }
-    match (started.is_empty(), client.accepts) {
+    match (started.is_empty(), accepts) {
         (true, _) if answers.is_empty() => Ok(accepted()),
         (false, Accepts::EventStream) => Ok(stream(started, answers)),
         _ => Ok(together(started, answers).await),
+    }
+}
+
+fn further(site: &Site, places: &Places, principal: &Principal) -> Result<Place, Refusal> {
+    let place = places.take()?;
+    match site.config.inbound {
+        config::Inbound::None => Ok(place),
+        config::Inbound::Jwt(_) => places.claim(place, principal.key()),
     }
 }
 

@@ -7,7 +7,7 @@ use mcp::code::{ErrorObject, HEADER_MISMATCH, INVALID_PARAMS};
 use mcp::{Kind, Request};
 use policy::Action;
 
-use super::{Context, Wanted, forward, missing, refused};
+use super::{Context, Wanted, forward, leads_nowhere, missing, refused};
 
 /// `tools/call`.
 pub(super) async fn tool(context: &Context, request: Request) -> Exchange {
@@ -15,14 +15,9 @@ pub(super) async fn tool(context: &Context, request: Request) -> Exchange {
     let unknown = ErrorObject::new(INVALID_PARAMS, format!("Unknown tool: {name}"));
     let item = match context.site.catalogue.find(&context.caller, Kind::Tool, &name).await {
         Ok(item) => item,
-        Err(missed) => return refused(&request, &missing(missed, unknown)),
+        Err(missed) => return leads_nowhere(context, &request, &name, &missing(missed, unknown)),
     };
-    if let Err(mismatch) = check_param_headers(context, &item, &request) {
-        return refused(&request, &mismatch);
-    }
-    let arguments = request.params.get("arguments");
-    let param_headers = item.param_headers.values(arguments.as_ref());
-    named(context, request, &item, Action::CallTool, param_headers, &unknown).await
+    named(context, request, &item, Action::CallTool, &unknown).await
 }
 
 /// `prompts/get`.
@@ -30,8 +25,8 @@ pub(super) async fn prompt(context: &Context, request: Request) -> Exchange {
     let Some(name) = request.params.string("name") else { return refused(&request, &nameless()) };
     let unknown = ErrorObject::new(INVALID_PARAMS, format!("Unknown prompt: {name}"));
     match context.site.catalogue.find(&context.caller, Kind::Prompt, &name).await {
-        Ok(item) => named(context, request, &item, Action::GetPrompt, Vec::new(), &unknown).await,
-        Err(missed) => refused(&request, &missing(missed, unknown)),
+        Ok(item) => named(context, request, &item, Action::GetPrompt, &unknown).await,
+        Err(missed) => leads_nowhere(context, &request, &name, &missing(missed, unknown)),
     }
 }
 
@@ -40,11 +35,14 @@ async fn named(
     request: Request,
     item: &Item,
     action: Action,
-    param_headers: Vec<(String, String)>,
     unknown: &ErrorObject,
 ) -> Exchange {
     let Some(target) = item.target() else { return refused(&request, unknown) };
-    let wanted = Wanted { target, action, item: &item.upstream, exposed: &item.exposed, param_headers };
+    // A prompt has no such arguments, so both say nothing there.
+    let agrees = check_param_headers(context, item, &request);
+    let param_headers = item.param_headers.values(request.params.get("arguments").as_ref());
+    let wanted =
+        Wanted { target, action, item: &item.upstream, exposed: &item.exposed, param_headers, agrees };
     forward(context, request, wanted, unknown).await
 }
 

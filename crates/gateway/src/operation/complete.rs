@@ -27,8 +27,14 @@ pub(super) async fn complete(context: &Context, mut request: Request) -> Exchang
     if let Some(params) = renamed(&request.params, &reference, member, &item.upstream) {
         request.params = params;
     }
-    let wanted =
-        Wanted { target, action, item: &item.upstream, exposed: &item.exposed, param_headers: Vec::new() };
+    let wanted = Wanted {
+        target,
+        action,
+        item: &item.upstream,
+        exposed: &item.exposed,
+        param_headers: Vec::new(),
+        agrees: Ok(()),
+    };
     forward(context, request, wanted, &unknown).await
 }
 

@@ -21,8 +21,14 @@ pub(super) async fn route(context: &Context, request: Request) -> Exchange {
     };
     let request = renamed(request, &item, &exposed);
     let action = Action::Extension(request.method.as_str().into());
-    let wanted =
-        Wanted { target: &target, action, item: &item, exposed: &exposed, param_headers: Vec::new() };
+    let wanted = Wanted {
+        target: &target,
+        action,
+        item: &item,
+        exposed: &exposed,
+        param_headers: Vec::new(),
+        agrees: Ok(()),
+    };
     forward(context, request, wanted, &unknown).await
 }
 

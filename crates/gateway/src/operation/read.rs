@@ -6,7 +6,7 @@ use mcp::code::{ErrorObject, INVALID_PARAMS, LEGACY_RESOURCE_NOT_FOUND};
 use mcp::{Era, Request};
 use policy::Action;
 
-use super::{Context, Wanted, forward, missing, refused};
+use super::{Context, Wanted, forward, leads_nowhere, missing, refused};
 
 /// `resources/read`.
 pub(super) async fn resource(context: &Context, request: Request) -> Exchange {
@@ -21,11 +21,17 @@ pub(super) async fn resource(context: &Context, request: Request) -> Exchange {
     let unknown = not_found(context.caller.era, &uri);
     let route = match context.site.catalogue.route(&context.caller, &uri).await {
         Ok(route) => route,
-        Err(missed) => return refused(&request, &missing(missed, unknown)),
+        Err(missed) => return leads_nowhere(context, &request, &uri, &missing(missed, unknown)),
     };
     let Some(target) = route.item().target() else { return refused(&request, &unknown) };
-    let wanted =
-        Wanted { target, action: Action::ReadResource, item: &uri, exposed: &uri, param_headers: Vec::new() };
+    let wanted = Wanted {
+        target,
+        action: Action::ReadResource,
+        item: &uri,
+        exposed: &uri,
+        param_headers: Vec::new(),
+        agrees: Ok(()),
+    };
     forward(context, request, wanted, &unknown).await
 }
 
