@@ -115,8 +115,7 @@ fn of_call(call: &Call, item: &str, id: u64, caller: &Caller, era: Era) -> Paylo
     let mut edit = Edit::of(params);
     let reference = if call.method == Method::Complete { params.object("ref") } else { None };
     if let Some(reference) = &reference {
-        let key = if reference.get("uri").is_some() { "uri" } else { "name" };
-        splice.apply(Edit::of(reference).set(key, Raw::string(item)));
+        splice.apply(Edit::of(reference).set(reference_key(reference), Raw::string(item)));
     } else if let Some(key) = item_key(&call.method, params, item) {
         edit = edit.set(key, Raw::string(item));
     }
@@ -141,11 +140,20 @@ fn message(head: String, params: Payload) -> Payload {
     if whole.len() <= JOIN_MAX { whole.into_bytes().into() } else { whole }
 }
 
+/// The member of `ref` that says what is to be completed. Whatever else stands there, its `type` decides.
+fn reference_key(reference: &Object) -> &'static str {
+    match reference.string("type").as_deref() {
+        Some("ref/resource") => "uri",
+        _ => "name",
+    }
+}
+
 /// The parameter that has to be set for the server to do what was permitted; `None` when it stands there already.
 fn item_key(method: &Method, params: &Object, item: &str) -> Option<&'static str> {
     let key = match method {
         Method::Other(_) if item.is_empty() => None,
-        Method::Other(_) => ["name", "uri"].into_iter().find(|key| params.get(key).is_some()),
+        // A request that has both was routed by its URI.
+        Method::Other(_) => ["uri", "name"].into_iter().find(|key| params.string(key).is_some()),
         method => method.name_param(),
     }?;
     let written = params.get(key);

@@ -13,6 +13,7 @@ mod legacy;
 mod modern;
 mod session;
 mod sessions;
+mod slots;
 mod stream;
 mod turn;
 

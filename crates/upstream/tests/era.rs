@@ -176,7 +176,7 @@ async fn unknown_revision_is_not_spoken() {
 
 #[tokio::test]
 async fn server_of_2024_is_spoken_to_over_its_stream() {
-    let (say, said) = tokio::sync::mpsc::unbounded_channel();
+    let (say, said) = tokio::sync::mpsc::channel(8);
     let said = std::sync::Mutex::new(Some(said));
     let server = Server::start(move |seen: &Seen| match (seen.verb.as_str(), seen.path.as_str()) {
         ("GET", "/mcp") => match said.lock().unwrap().take() {
@@ -191,7 +191,7 @@ async fn server_of_2024_is_spoken_to_over_its_stream() {
                 "notifications/initialized" => return status(202),
                 _ => response(seen, "over the stream"),
             };
-            say.send(format!("event: message\ndata: {answer}\n\n")).unwrap();
+            say.try_send(format!("event: message\ndata: {answer}\n\n")).unwrap();
             status(202)
         }
         _ => status(404),

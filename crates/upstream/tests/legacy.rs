@@ -395,6 +395,68 @@ async fn sessions_of_clients_are_not_ended_to_make_room() {
     assert!(matches!(failure, UpstreamError::Busy(_)), "{failure:?}");
 }
 
+/// A server, and a target of it on which `limits` hold.
+async fn bounded(limits: config::Limits) -> (Server, Upstream) {
+    let server = Server::start(legacy(|seen| result(seen, json!({})))).await;
+    let upstream = Upstream::new("corp", target(&server.url, config::Era::Legacy), deps_with(limits));
+    (server, upstream)
+}
+
+async fn until_ended(server: &Server, sessions: &[&str]) {
+    let ended = |seen: &[Seen]| -> Vec<String> {
+        let deletes = seen.iter().filter(|seen| seen.verb == "DELETE");
+        deletes.map(|seen| seen.header("mcp-session-id").unwrap().to_owned()).collect()
+    };
+    server.until("these sessions end", |seen| ended(seen) == sessions).await;
+}
+
+#[tokio::test]
+async fn one_callers_many_client_sessions_do_not_lock_others_out() {
+    let (server, upstream) = bounded(config::Limits { sessions: 3, ..config::Limits::default() }).await;
+    for session in 1..=3 {
+        call(&upstream, &caller("alice", Some(session)), tool_call()).await.unwrap();
+    }
+    call(&upstream, &caller("bob", Some(4)), tool_call()).await.unwrap();
+    until_ended(&server, &["s-1"]).await;
+    // Now bob would hold as many as alice has left: hers stay.
+    let failure = call(&upstream, &caller("carol", Some(5)), tool_call()).await;
+    assert!(failure.is_ok(), "alice holds two, carol none");
+    until_ended(&server, &["s-1", "s-2"]).await;
+    let failure = call(&upstream, &caller("dave", Some(6)), tool_call()).await.unwrap_err();
+    assert!(matches!(failure, UpstreamError::Busy(_)), "{failure:?}");
+}
+
+#[tokio::test]
+async fn who_opens_very_many_sessions_gives_way_before_others_do() {
+    let (server, upstream) = bounded(config::Limits { sessions: 3, ..config::Limits::default() }).await;
+    call(&upstream, &caller("bob", None), tool_call()).await.unwrap();
+    for session in 1..=3 {
+        call(&upstream, &caller("alice", Some(session)), tool_call()).await.unwrap();
+    }
+    until_ended(&server, &["s-2"]).await;
+    call(&upstream, &caller("bob", None), tool_call()).await.unwrap();
+    assert_eq!(server.count("initialize"), 4);
+}
+
+#[tokio::test]
+async fn one_caller_holds_no_more_than_their_share() {
+    let limits = config::Limits { sessions_per_principal: 2, ..config::Limits::default() };
+    let (server, upstream) = bounded(limits).await;
+    call(&upstream, &caller("bob", Some(9)), tool_call()).await.unwrap();
+    for session in 1..=3 {
+        call(&upstream, &caller("alice", Some(session)), tool_call()).await.unwrap();
+    }
+    until_ended(&server, &["s-2"]).await;
+}
+
+#[tokio::test]
+async fn gateways_own_session_needs_no_callers_place() {
+    let (server, upstream) = bounded(config::Limits { sessions: 1, ..config::Limits::default() }).await;
+    call(&upstream, &caller("alice", Some(1)), tool_call()).await.unwrap();
+    upstream.upkeep(None, Upkeep::Ping).await.unwrap();
+    assert_eq!(server.count("initialize"), 2);
+}
+
 #[tokio::test]
 async fn stream_that_says_where_it_goes_on_is_taken_up() {
     let inner = legacy(|_| raw_stream("id: e1\nretry: 1\ndata:\n\n".to_owned()));

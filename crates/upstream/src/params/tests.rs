@@ -100,6 +100,43 @@ fn completion_names_its_item_inside_ref() {
 }
 
 #[test]
+fn completion_writes_the_member_that_its_type_names() {
+    let stray = r#"{"ref":{"type":"ref/prompt","uri":"file:///stray","name":"legal___nda"}}"#;
+    let permitted = permit(Action::GetPrompt, "nda");
+    let written =
+        text(prepare(&call(Method::Complete, stray), &permitted, 1, &caller("{}"), Version::V2025_11_25));
+    assert!(
+        written.contains(r#"{"type":"ref/prompt","uri":"file:///stray","name":"nda"}"#),
+        "{written}"
+    );
+
+    let stray = r#"{"ref":{"type":"ref/resource","name":"stray","uri":"file:///{p}"}}"#;
+    let permitted = permit(Action::ReadResource, "file:///{p}");
+    let written =
+        text(prepare(&call(Method::Complete, stray), &permitted, 1, &caller("{}"), Version::V2025_11_25));
+    assert!(written.contains(r#"{"type":"ref/resource","name":"stray","uri":"file:///{p}"}"#), "{written}");
+}
+
+#[test]
+fn extension_writes_the_member_that_it_was_routed_by() {
+    let written = |params: &str, item: &str| {
+        let method = Method::Other("vendor/act".into());
+        let permitted = permit(Action::Extension("vendor/act".into()), item);
+        text(prepare(&call(method, params), &permitted, 1, &caller("{}"), Version::V2025_11_25))
+    };
+    for (params, item, expected) in [
+        (r#"{"name":"n","uri":"file:///a"}"#, "file:///a", r#"{"name":"n","uri":"file:///a"}"#),
+        (r#"{"name":"n","uri":"file:///b"}"#, "file:///a", r#"{"name":"n","uri":"file:///a"}"#),
+        (r#"{"uri":7,"name":"files___n"}"#, "n", r#"{"uri":7,"name":"n"}"#),
+        (r#"{"name":"files___n"}"#, "n", r#"{"name":"n"}"#),
+        (r#"{"name":7}"#, "", r#"{"name":7}"#),
+    ] {
+        let text = written(params, item);
+        assert!(text.contains(&format!(r#""params":{expected}"#)), "{text}");
+    }
+}
+
+#[test]
 fn permitted_name_wins_over_what_the_client_wrote() {
     let call = call(Method::ReadResource, r#"{"uri":"file:///secret"}"#);
     let text = text(prepare(

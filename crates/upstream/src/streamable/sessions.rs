@@ -1,21 +1,18 @@
 //! The sessions with one legacy server: one per affinity, opened when first needed, by one caller at a time.
 //!
-//! Bounded in number. A session of a client session lives as long as that; the others end when nobody used them for a
-//! while. Two affinities never share one.
+//! Bounded in number. A session of a client session lives as long as that, while there is room; the others end when
+//! nobody used them for a while. Two affinities never share one.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use super::endpoint::Endpoint;
 use super::handshake::{OpenError, shake};
 use super::session::Session;
-use super::turn::Turn;
+use super::slots::{Bounds, Full, Slot, Slots};
 use crate::facts::FactsCache;
 use crate::{Affinity, Caller, SessionKey, UpstreamError};
 
-/// A session that belongs to no client session and that nobody used for this long is ended.
-const IDLE: Duration = Duration::from_secs(10 * 60);
 const REAP_EVERY: Duration = Duration::from_secs(60);
 /// Farewells at a time.
 const FAREWELLS_MAX: usize = 64;
@@ -33,7 +30,7 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    slots: HashMap<Affinity, Arc<Slot>>,
+    slots: Slots,
     reaper: Reaper,
 }
 
@@ -43,22 +40,6 @@ enum Reaper {
     Absent,
     Running,
 }
-
-/// The place of one affinity's session.
-#[derive(Default)]
-struct Slot {
-    held: Mutex<Held>,
-    opening: Turn<OpenError>,
-}
-
-#[derive(Default)]
-struct Held {
-    session: Option<Arc<Session>>,
-    /// The client session is over; nothing may be put here any more.
-    ended: Option<Ended>,
-}
-
-struct Ended;
 
 impl Sessions {
     pub(super) fn new(endpoint: Arc<Endpoint>, facts: Arc<FactsCache>) -> Self {
@@ -77,7 +58,7 @@ impl Sessions {
     /// There is none to be had.
     pub(super) async fn get(&self, caller: Option<&Caller>) -> Result<Arc<Session>, OpenError> {
         let affinity = caller.map_or(Affinity::Gateway, Caller::affinity);
-        let slot = self.slot(affinity)?;
+        let slot = self.slot(affinity, caller)?;
         let attempt = async {
             let session = shake(&self.endpoint, caller).await?;
             self.fill(&slot, caller, session)
@@ -96,34 +77,37 @@ impl Sessions {
 
     /// Ends what hangs on a client session.
     pub(super) async fn end(&self, key: SessionKey) {
-        let ended =
-            self.shared.take(|affinity| matches!(affinity, Affinity::Session(_, session) if *session == key));
+        let ended = self.shared.lock().slots.end_client(key);
         farewell(ended).await;
     }
 
     /// Ends all of them.
     pub(super) async fn end_all(&self) {
-        farewell(self.shared.take(|_| true)).await;
+        let ended = self.shared.lock().slots.end_all();
+        farewell(ended).await;
     }
 
-    fn slot(&self, affinity: Affinity) -> Result<Arc<Slot>, OpenError> {
+    fn slot(&self, affinity: Affinity, caller: Option<&Caller>) -> Result<Arc<Slot>, OpenError> {
         let mut state = self.shared.lock();
         if let Some(slot) = state.slots.get(&affinity) {
             return Ok(slot.clone());
         }
-        if state.slots.len() >= self.endpoint.deps.limits.sessions && !state.make_room() {
-            let error = UpstreamError::Busy(
-                "as many sessions with it are open as `limits.sessions` allows".to_owned(),
-            );
-            return Err(error.into());
+        if let Some(session) = state.slots.make_room(&affinity, self.bounds(caller)).map_err(busy)? {
+            tokio::spawn(async move { session.end().await });
         }
-        let slot = Arc::<Slot>::default();
-        state.slots.insert(affinity, slot.clone());
         if state.reaper == Reaper::Absent {
             state.reaper = Reaper::Running;
             tokio::spawn(reap(Arc::downgrade(&self.shared)));
         }
-        Ok(slot)
+        Ok(state.slots.place(affinity))
+    }
+
+    /// Where there is no authentication, everyone is one principal, which then may hold all there are.
+    fn bounds(&self, caller: Option<&Caller>) -> Bounds {
+        let limits = &self.endpoint.deps.limits;
+        let everyone = caller.is_none_or(|caller| caller.principal.issuer().is_empty());
+        let per_principal = if everyone { limits.sessions } else { limits.sessions_per_principal };
+        Bounds { total: limits.sessions, per_principal }
     }
 
     fn fill(
@@ -145,71 +129,15 @@ impl Sessions {
     }
 }
 
-impl Slot {
-    fn lock(&self) -> MutexGuard<'_, Held> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The session, when nobody uses it; the time of its last use decides whether it may go.
-    fn unused(self: &Arc<Self>) -> Unused {
-        // The map has one reference; another is somebody's who is about to use the slot.
-        if Arc::strong_count(self) > 1 {
-            return Unused::No;
-        }
-        match &self.lock().session {
-            None => Unused::Vacant,
-            Some(session) if Arc::strong_count(session) > 1 => Unused::No,
-            Some(session) => Unused::Since(session.used()),
-        }
-    }
-}
-
-enum Unused {
-    No,
-    Vacant,
-    Since(tokio::time::Instant),
-}
-
-impl State {
-    /// Ends the session that has been unused for the longest time; says whether there was one.
-    fn make_room(&mut self) -> bool {
-        let candidates = self.slots.iter().filter_map(|(affinity, slot)| match (affinity, slot.unused()) {
-            (_, Unused::Vacant) => Some((*affinity, None)),
-            (Affinity::Principal(_), Unused::Since(since)) => Some((*affinity, Some(since))),
-            _ => None,
-        });
-        let Some((affinity, _)) = candidates.min_by_key(|(_, since)| *since) else { return false };
-        if let Some(session) = self.slots.remove(&affinity).and_then(|slot| slot.lock().session.take()) {
-            tokio::spawn(async move { session.end().await });
-        }
-        true
-    }
-}
-
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(&self, which: impl Fn(&Affinity) -> bool) -> Vec<Arc<Session>> {
-        let taken = self.lock().slots.extract_if(|affinity, _| which(affinity)).collect::<Vec<_>>();
-        let end = |(_, slot): (Affinity, Arc<Slot>)| {
-            let mut held = slot.lock();
-            held.ended = Some(Ended);
-            held.session.take()
-        };
-        taken.into_iter().filter_map(end).collect()
-    }
-
     /// Takes out what has been idle for too long. Says whether anything is left to watch.
     fn take_idle(&self) -> (Vec<Arc<Session>>, Reaper) {
         let mut state = self.lock();
-        let idle = state.slots.extract_if(|affinity, slot| match slot.unused() {
-            Unused::No => false,
-            Unused::Vacant => true,
-            Unused::Since(since) => !matches!(affinity, Affinity::Session(..)) && since.elapsed() >= IDLE,
-        });
-        let idle = idle.filter_map(|(_, slot)| slot.lock().session.take()).collect();
+        let idle = state.slots.take_idle();
         if state.slots.is_empty() {
             state.reaper = Reaper::Absent;
         }
@@ -239,6 +167,16 @@ async fn farewell(sessions: Vec<Arc<Session>>) {
         }
         farewells.join_all().await;
     }
+}
+
+fn busy(full: Full) -> OpenError {
+    let what = match full {
+        Full::Total => "as many sessions with it are open as `limits.sessions` allows",
+        Full::Principal => {
+            "as many sessions with it are open for this caller as `limits.sessions_per_principal` allows"
+        }
+    };
+    UpstreamError::Busy(what.to_owned()).into()
 }
 
 fn gone() -> OpenError {

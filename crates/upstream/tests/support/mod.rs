@@ -22,7 +22,7 @@ use portcullis_upstream::{Call, Caller, Deps, Event, Logs, Reply, SessionKey, Up
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
-use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::mpsc::Receiver;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// How long anything may take before a test gives up; never reached when all is well.
@@ -72,7 +72,7 @@ pub struct ScriptedBody {
 enum Then {
     End,
     /// Whatever comes from here.
-    Fed(UnboundedReceiver<String>),
+    Fed(Receiver<String>),
     /// Nothing more until the other side goes away, which cancels the token.
     Silence(#[expect(dead_code, reason = "its drop is what counts")] DropGuard),
 }
@@ -154,7 +154,7 @@ pub fn open_stream(messages: &[Value], gone: &CancellationToken) -> Answer {
 }
 
 /// A stream that begins with `first` and goes on with what it is fed.
-pub fn fed_stream(first: &str, feed: UnboundedReceiver<String>) -> Answer {
+pub fn fed_stream(first: &str, feed: Receiver<String>) -> Answer {
     answer(200, "text/event-stream", vec![first.to_owned()], Then::Fed(feed))
 }
 

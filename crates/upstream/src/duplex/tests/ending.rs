@@ -82,12 +82,17 @@ async fn unused_child_is_stopped() {
     let mut fixture = Fixture::new("legacy");
     fixture.stdio.idle = Duration::from_millis(100);
     let connections = fixture.open();
+    let alice = user("alice");
     let (listener, port) = listener().await;
-    let first = call(&connections, &user("alice"), "who", json!({})).await.unwrap();
-    call(&connections, &user("alice"), "children", json!({ "port": port })).await.unwrap();
+    // With a call in flight the child is in use, however long it takes to start what shows whether it is there.
+    let held = begin(&connections, &alice, "hold", tool(&json!({}))).await.unwrap();
+    let first = call(&connections, &alice, "who", json!({})).await.unwrap();
+    call(&connections, &alice, "children", json!({ "port": port })).await.unwrap();
     let (grandchild, _) = listener.accept().await.unwrap();
+    assert_eq!(first, call(&connections, &alice, "who", json!({})).await.unwrap());
+    drop(held);
     gone(grandchild).await;
-    assert_ne!(first, call(&connections, &user("alice"), "who", json!({})).await.unwrap());
+    assert_ne!(first, call(&connections, &alice, "who", json!({})).await.unwrap());
     connections.shutdown().await;
 }
 

@@ -71,19 +71,7 @@ fn target(stdio: Stdio) -> Target {
 }
 
 fn limits() -> Limits {
-    Limits {
-        request_body: 1 << 20,
-        upstream_event: 1 << 20,
-        json_depth: 64,
-        batch: 16,
-        sessions_per_principal: 16,
-        sessions: 16,
-        in_flight: 64,
-        connections: 64,
-        read_timeout: LONG,
-        catalogue_items: 1000,
-        drain: LONG,
-    }
+    Limits { upstream_event: 1 << 20, ..Limits::default() }
 }
 
 fn secret(value: &str) -> Secret {
