@@ -160,9 +160,12 @@ impl Table {
 
     fn end_those_over(&mut self) {
         let now = Instant::now();
-        let alive =
-            |(id, session): (&Box<str>, &Arc<Session>)| self.is_over(session, now).then(|| id.clone());
-        let over: Vec<Box<str>> = self.by_id.iter().filter_map(alive).collect();
+        let over: Vec<Box<str>> = self
+            .by_id
+            .iter()
+            .filter(|(_, session)| self.is_over(session, now))
+            .map(|(id, _)| id.clone())
+            .collect();
         for id in over {
             if let Some(session) = self.remove(&id) {
                 session.end();

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use broker::{Broker, Sts};
@@ -10,7 +9,6 @@ use catalogue::{Catalogue, Pager, Parts};
 use clock::Clock;
 use config::{Gateway, Inbound, Issuer, Limits, Outbound, Snapshot};
 use exchange::Sessions;
-use futures_util::future::join_all;
 use gateway::{Documents, LiveTarget, Site, Streams, Table};
 use identity::{Authenticator, KeySources, LocalIssuer, Resource};
 use net::{Client, ClientOptions, Drain, Guard, HostPolicy, Tls};
@@ -25,24 +23,21 @@ use url::Url;
 
 use crate::failure::Failure;
 
-/// How long servers may take to end their sessions when the gateway stops.
-const FAREWELL: Duration = Duration::from_secs(8);
-
 /// What outlives a reload. Clones share it.
 #[derive(Clone)]
-pub struct House(Arc<Inner>);
+pub struct House(pub(crate) Arc<Inner>);
 
-struct Inner {
-    snapshot: ArcSwap<Snapshot>,
+pub(crate) struct Inner {
+    pub(crate) snapshot: ArcSwap<Snapshot>,
     clock: Clock,
-    drain: Drain,
+    pub(crate) drain: Drain,
     /// Ends whatever runs in the background.
-    shutdown: CancellationToken,
+    pub(crate) shutdown: CancellationToken,
     store: Store,
     sealer: Sealer,
     operator: Client,
     broker: Arc<Broker>,
-    sources: KeySources,
+    pub(crate) sources: KeySources,
     /// Runs only where a gateway takes its tokens: it refuses to on anything but loopback.
     dev_issuer: Option<DevIssuer>,
 }
@@ -122,68 +117,6 @@ impl House {
             sites.insert(site.name.clone(), Arc::new(site));
         }
         Ok(Table { sites, documents: self.documents(snapshot) })
-    }
-
-    /// Takes note that `next` is in force, and ends what only the old table used.
-    pub fn replaced(&self, next: Snapshot, old: &Table, new: &Table) {
-        let issuers: Vec<_> =
-            next.gateways.iter().flat_map(|gateway| issuers(&gateway.inbound)).cloned().collect();
-        self.0.sources.retain(&issuers.iter().collect::<Vec<_>>());
-        self.0.snapshot.store(Arc::new(next));
-        for (name, site) in &old.sites {
-            let kept = new.sites.get(name);
-            self.settle_sessions(site, kept.map(Arc::as_ref));
-            for (name, target) in &site.targets {
-                let stays = kept.and_then(|new| new.targets.get(name));
-                if !stays.is_some_and(|new| new.upstream.is(&target.upstream)) {
-                    self.retire(target.clone());
-                }
-            }
-        }
-    }
-
-    /// Sessions go on under their new bounds, or end with their gateway.
-    fn settle_sessions(&self, old: &Site, new: Option<&Site>) {
-        let Some(sessions) = &old.sessions else { return };
-        match new.and_then(|new| Site::session_bounds(&new.config, &new.limits)) {
-            Some(bounds) => sessions.rebind(bounds),
-            None => sessions.end_all().iter().for_each(|session| old.release(session)),
-        }
-    }
-
-    /// Shuts down a target that nobody can reach any more, once the calls in progress have ended.
-    fn retire(&self, target: LiveTarget) {
-        let drain = self.0.drain.clone();
-        self.0.drain.spawn(async move {
-            target.calls.close();
-            tokio::select! {
-                () = target.calls.wait() => {}
-                () = tokio::time::sleep(target.upstream.target().call_timeout) => {}
-                () = drain.draining() => {}
-            }
-            target.upstream.shutdown().await;
-        });
-    }
-
-    /// Waits for the calls in progress as long as the drain allows, then ends the upkeep, and every target's sessions and
-    /// children. Answers how many calls were cut off.
-    pub async fn close(&self, table: &Table) -> usize {
-        let targets: Vec<&LiveTarget> = table.sites.values().flat_map(|site| site.targets.values()).collect();
-        let ended = targets.iter().map(|target| {
-            target.calls.close();
-            target.calls.wait()
-        });
-        tokio::select! {
-            _ = join_all(ended) => {}
-            () = self.0.drain.cut() => {}
-        }
-        let cut = targets.iter().map(|target| target.calls.len()).sum();
-        self.0.shutdown.cancel();
-        let farewell = join_all(targets.iter().map(|target| target.upstream.shutdown()));
-        if tokio::time::timeout(FAREWELL, farewell).await.is_err() {
-            tracing::warn!("some servers did not let go in time; their sessions end by themselves");
-        }
-        cut
     }
 
     fn site(
@@ -329,7 +262,7 @@ fn open_dev_issuer(snapshot: &Snapshot) -> Result<Option<DevIssuer>, Failure> {
     opened.map(Some).map_err(|error| Failure::of("the development issuer cannot be used", &error))
 }
 
-fn issuers(inbound: &Inbound) -> impl Iterator<Item = &Issuer> {
+pub(crate) fn issuers(inbound: &Inbound) -> impl Iterator<Item = &Issuer> {
     let authorizers = match inbound {
         Inbound::None => [].iter(),
         Inbound::Jwt(authorizers) => authorizers.iter(),

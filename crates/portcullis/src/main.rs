@@ -14,6 +14,7 @@ mod reload;
 mod sample;
 mod schema;
 mod serve;
+mod succession;
 mod token;
 
 use std::process::ExitCode;
