@@ -6,8 +6,8 @@
 use std::path::Path;
 
 use bytes::Bytes;
-use seal::SigningKey;
-use serde_json::{Value, json};
+use seal::Issuer;
+use serde_json::Value;
 use url::Url;
 
 /// The key, in the data directory.
@@ -17,12 +17,7 @@ const PATH: &str = "/sts";
 
 /// Signs assertions as `{public_url}/sts`.
 #[derive(Debug)]
-pub struct Sts {
-    issuer: String,
-    key: SigningKey,
-    jwk_set: Bytes,
-    metadata: Bytes,
-}
+pub struct Sts(Issuer);
 
 impl Sts {
     /// The service of this data directory, which keeps its key across restarts.
@@ -30,41 +25,23 @@ impl Sts {
     /// # Errors
     /// The key file cannot be used.
     pub fn open(data_dir: &Path, public_url: &Url) -> Result<Self, seal::Error> {
-        let key = SigningKey::load_or_create(&data_dir.join(KEY_FILE))?;
-        let issuer = format!("{}{PATH}", public_url.as_str().trim_end_matches('/'));
-        let jwk_set = key.jwk_set().to_string().into();
-        // It has no endpoint but the keys, so there is no grant, response type or endpoint to name.
-        let metadata = json!({
-            "issuer": issuer,
-            "jwks_uri": format!("{issuer}/jwks.json"),
-            "subject_types_supported": ["public"],
-            "id_token_signing_alg_values_supported": ["ES256"],
-        });
-        Ok(Self { issuer, key, jwk_set, metadata: metadata.to_string().into() })
+        Issuer::open(&data_dir.join(KEY_FILE), public_url.as_str(), PATH).map(Self)
     }
 
     /// The exact `iss` of its tokens.
     #[must_use]
     pub fn issuer(&self) -> &str {
-        &self.issuer
+        self.0.url()
     }
 
-    /// The JSON document at a path of the data plane, if it is one of this issuer's: the key set, and the metadata
-    /// where OpenID Connect Discovery and RFC 8414 clients look for it. Public, and the same for everyone.
+    /// The JSON document at a path of the data plane, if it is one of this issuer's: see [`Issuer::document`].
     #[must_use]
     pub fn document(&self, path: &str) -> Option<Bytes> {
-        match path {
-            "/sts/jwks.json" => Some(self.jwk_set.clone()),
-            "/sts/.well-known/openid-configuration"
-            | "/sts/.well-known/oauth-authorization-server"
-            | "/.well-known/openid-configuration/sts"
-            | "/.well-known/oauth-authorization-server/sts" => Some(self.metadata.clone()),
-            _ => None,
-        }
+        self.0.document(path)
     }
 
     /// Signs an access token (RFC 9068).
     pub(crate) fn sign(&self, claims: &Value) -> String {
-        self.key.sign("at+jwt", claims)
+        self.0.sign(claims)
     }
 }

@@ -16,6 +16,8 @@ pub struct Capture {
     pub resources: Vec<Raw>,
     /// `resources/templates/list`, all pages.
     pub templates: Vec<Raw>,
+    /// Lists that were not read to their end, because all of them together are too long.
+    pub cut: Vec<Kind>,
 }
 
 impl Capture {
@@ -40,7 +42,7 @@ impl Capture {
         }
     }
 
-    /// Whether clients would see the same, byte for byte.
+    /// Whether clients would see the same, byte for byte, and the operator the same reports.
     #[must_use]
     pub fn lists_the_same(&self, other: &Self) -> bool {
         let said = |capture: &Self| {
@@ -48,6 +50,8 @@ impl Capture {
                 (facts.version, facts.capabilities.clone(), facts.info.clone(), facts.instructions.clone())
             })
         };
-        Kind::ALL.into_iter().all(|kind| self.items(kind) == other.items(kind)) && said(self) == said(other)
+        self.cut == other.cut
+            && Kind::ALL.into_iter().all(|kind| self.items(kind) == other.items(kind))
+            && said(self) == said(other)
     }
 }

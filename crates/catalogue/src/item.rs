@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use config::{Gateway, Target};
 use mcp::param_header::ParamHeaders;
 use mcp::template::Template;
@@ -11,6 +12,13 @@ use mcp::{Kind, Object, Raw, Splice};
 use crate::name;
 use crate::report::Reason;
 use crate::status;
+
+/// The longest name, URI or URI template of an entry, in bytes. Well above what servers use and well below what a
+/// request line, a log or a cursor can take.
+pub(crate) const NAME_BYTES_MAX: usize = 8 * 1024;
+
+/// SHA-256 of an exposed name.
+pub(crate) type NameDigest = [u8; 32];
 
 /// Who answers for an item.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,6 +105,13 @@ impl Item {
         }
     }
 
+    /// A digest of what clients call it, of the same length for every name.
+    pub(crate) fn name_digest(&self) -> NameDigest {
+        let mut name = [0; 32];
+        name.copy_from_slice(digest(&SHA256, self.exposed.as_bytes()).as_ref());
+        name
+    }
+
     fn judged(
         gateway: &Gateway,
         target: &Target,
@@ -105,6 +120,9 @@ impl Item {
         upstream: &str,
     ) -> Result<Self, Reason> {
         refuse_ambiguity(object)?;
+        if upstream.len() > NAME_BYTES_MAX {
+            return Err(Reason::NameTooLong { bytes: upstream.len() });
+        }
         if name::has_hidden_characters(upstream) {
             return Err(Reason::HiddenCharacters);
         }

@@ -1,7 +1,8 @@
 //! Pages of a list, and the sealed cursors that lead from one to the next.
 //!
 //! A cursor opens only for the principal, gateway and list it was made for. It holds the position after the last entry
-//! shown, by name, so that it still continues at the right place when the catalogue has changed in between.
+//! shown and a digest of its name, so that it still continues at the right place when the catalogue has changed in
+//! between, and is equally small after every name.
 
 use std::sync::Arc;
 
@@ -11,14 +12,14 @@ use mcp::{Kind, Payload, Raw};
 use seal::Sealer;
 
 use crate::error::Error;
-use crate::item::Item;
+use crate::item::{Item, NameDigest};
 use crate::view::{Audience, List, View};
 
 /// The sealing purpose of cursors.
 const PURPOSE: &str = "catalogue/cursor";
 
-/// The longest cursor that is looked at, in bytes. Ours hold a name or URI; more is not ours.
-const CURSOR_BYTES_MAX: usize = 16 * 1024;
+/// The longest cursor that is looked at, in bytes. Ours are all of one length, less than this.
+const CURSOR_BYTES_MAX: usize = 256;
 
 /// Makes the pages of one gateway.
 #[derive(Clone, Debug)]
@@ -85,10 +86,8 @@ impl Pager {
 
     fn seal(&self, view: &View, kind: Kind, principal: PrincipalKey, end: usize, last: &Item) -> String {
         let position = u64::try_from(end).unwrap_or(u64::MAX);
-        let mut plain = Vec::with_capacity(16 + last.exposed.len());
-        plain.extend_from_slice(&view.generation().to_be_bytes());
-        plain.extend_from_slice(&position.to_be_bytes());
-        plain.extend_from_slice(last.exposed.as_bytes());
+        let (generation, position) = (view.generation().to_be_bytes(), position.to_be_bytes());
+        let plain = [&generation[..], &position, &last.name_digest()].concat();
         self.sealer.seal(PURPOSE, &self.bound_to(kind, principal), &plain)
     }
 
@@ -102,11 +101,9 @@ impl Pager {
             .map_err(|_| Error::BadCursor)?;
         let (_generation, rest) = plain.split_first_chunk::<8>().ok_or(Error::BadCursor)?;
         let (position, last) = rest.split_first_chunk::<8>().ok_or(Error::BadCursor)?;
-        let last = std::str::from_utf8(last).map_err(|_| Error::BadCursor)?;
-        // The entry has gone since: go on where it stood, which neither repeats nor skips more than changed.
+        let last = NameDigest::try_from(last).map_err(|_| Error::BadCursor)?;
         let position = usize::try_from(u64::from_be_bytes(*position)).unwrap_or(usize::MAX);
-        let gone = || position.saturating_sub(1).min(list.items().len());
-        Ok(list.position(last).map_or_else(gone, |index| index + 1))
+        Ok(list.after(&last, position))
     }
 
     /// Principal keys have a fixed length and kinds no NUL, so no two triples give the same bytes.

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use mcp::Kind;
 
+use crate::item::NAME_BYTES_MAX;
+
 /// The longest subject kept in a report, in characters; names come from servers.
 const SUBJECT_MAX: usize = 128;
 
@@ -28,6 +30,11 @@ pub enum Reason {
     NotAnObject,
     /// It has no string `name` (`uri`, `uriTemplate`), or an empty one.
     NoKey,
+    /// Its name, URI or template is longer than a list entry's may be.
+    NameTooLong {
+        /// How long it is, in bytes.
+        bytes: usize,
+    },
     /// A member occurs twice, so clients may read it in two ways.
     AmbiguousMember(String),
     /// Its name or URI holds characters that are not seen.
@@ -45,6 +52,11 @@ pub enum Reason {
         /// How many it listed.
         listed: usize,
         /// How many were kept.
+        limit: usize,
+    },
+    /// The target's lists are longer than is read of one target; they were cut here.
+    TooLarge {
+        /// How much is read of all its lists together, in bytes.
         limit: usize,
     },
     /// Another target owns the exposed name.
@@ -90,6 +102,12 @@ impl fmt::Display for Reason {
         match self {
             Self::NotAnObject => f.write_str("the list entry is not an object; repair the server"),
             Self::NoKey => f.write_str("it has no name; repair the server"),
+            Self::NameTooLong { bytes } => {
+                write!(
+                    f,
+                    "its name is {bytes} bytes long, more than {NAME_BYTES_MAX}; shorten it on the server"
+                )
+            }
             Self::AmbiguousMember(key) => write!(f, "its member `{key}` occurs twice; repair the server"),
             Self::HiddenCharacters => {
                 f.write_str("its name holds invisible characters; do not trust the server")
@@ -104,6 +122,12 @@ impl fmt::Display for Reason {
             Self::Duplicate => f.write_str("the target lists it twice; the first one stays"),
             Self::TooMany { listed, limit } => {
                 write!(f, "the target lists {listed}, only {limit} are kept; raise `limits.catalogue_items`")
+            }
+            Self::TooLarge { limit } => {
+                write!(
+                    f,
+                    "the target's lists are longer than {limit} bytes together, and the rest is left out; let the server list less"
+                )
             }
             Self::NameTaken { by } => {
                 write!(

@@ -10,6 +10,7 @@ use upstream::ServerFacts;
 
 use crate::capture::Capture;
 use crate::item::Item;
+use crate::pull::BYTES_MAX;
 use crate::report::{Reason, Report};
 
 /// One target's part of a catalogue. Immutable.
@@ -74,6 +75,9 @@ impl Shelf {
         }
         if listed.len() > items_max {
             self.report(kind, "", Reason::TooMany { listed: listed.len(), limit: items_max });
+        }
+        if capture.cut.contains(&kind) {
+            self.report(kind, "", Reason::TooLarge { limit: BYTES_MAX });
         }
         self.lists[position(kind)] = items;
     }

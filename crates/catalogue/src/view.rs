@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use mcp::Kind;
 use upstream::ServerFacts;
 
-use crate::item::Item;
+use crate::item::{Item, NameDigest};
 use crate::page::FirstPage;
 use crate::report::Report;
 use crate::shelf::position;
@@ -44,6 +44,8 @@ pub struct Server {
 pub(crate) struct List {
     items: Vec<Arc<Item>>,
     by_name: HashMap<Arc<str>, usize>,
+    /// For cursors of another view; most lists are never asked.
+    by_digest: OnceLock<HashMap<NameDigest, usize>>,
     pub(crate) first_page: OnceLock<FirstPage>,
 }
 
@@ -148,12 +150,20 @@ impl List {
     fn new(items: Vec<Arc<Item>>) -> Self {
         let by_name =
             items.iter().enumerate().map(|(index, item)| (Arc::clone(&item.exposed), index)).collect();
-        Self { items, by_name, first_page: OnceLock::new() }
+        Self { items, by_name, by_digest: OnceLock::new(), first_page: OnceLock::new() }
     }
 
-    /// Where the entry stands that is called `exposed`.
-    pub(crate) fn position(&self, exposed: &str) -> Option<usize> {
-        self.by_name.get(exposed).copied()
+    /// Where to go on after the entry whose name has this digest, and which once was the last before `position`.
+    pub(crate) fn after(&self, last: &NameDigest, position: usize) -> usize {
+        let before = position.saturating_sub(1);
+        if self.items.get(before).is_some_and(|item| item.name_digest() == *last) {
+            return before + 1;
+        }
+        let by_digest = self.by_digest.get_or_init(|| {
+            self.items.iter().enumerate().map(|(index, item)| (item.name_digest(), index)).collect()
+        });
+        // The entry has gone since: go on where it stood, which neither repeats nor skips more than changed.
+        by_digest.get(last).map_or(before.min(self.items.len()), |index| index + 1)
     }
 
     pub(crate) fn items(&self) -> &[Arc<Item>] {

@@ -145,6 +145,21 @@ fn a_cursor_continues_after_its_item_when_the_list_has_changed() {
 }
 
 #[test]
+fn a_cursor_is_small_however_long_the_name_it_continues_after() {
+    let (_dir, sealer) = sealer();
+    let gateway = gateway(vec![target("t")]);
+    let long = format!("file:///{}", "a".repeat(8 * 1024 - 8));
+    let view = view(&gateway, &[resources(&[&long, "file:///b", "file:///c"])]);
+    let pager = Pager::new(sealer, "corp", 1);
+    let page = |cursor: Option<&str>| pager.page(&view, Kind::Resource, key("alice"), cursor).unwrap();
+    let first = page(None);
+    let second = page(first.next_cursor());
+    assert!(second.result(&[]).into_raw().as_str().contains("file:///b"));
+    assert_eq!(first.next_cursor().unwrap().len(), second.next_cursor().unwrap().len());
+    assert!(first.next_cursor().unwrap().len() < 256);
+}
+
+#[test]
 fn a_cursor_does_not_show_what_it_holds() {
     let (_dir, sealer) = sealer();
     let pager = Pager::new(sealer, "corp", 1);

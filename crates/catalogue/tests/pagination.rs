@@ -83,6 +83,55 @@ async fn a_list_without_end_is_cut() {
     assert!(matches!(world.catalogue.reports()[0].reason, Reason::TooMany { limit: ITEMS_MAX, .. }));
 }
 
+/// A page of one entry of so many MiB.
+fn heavy(key: &str, entry: &str, mib: usize, next: &str) -> Answer {
+    let padding = "x".repeat(mib * 1024 * 1024);
+    Answer::Result(format!(
+        r#"{{"{key}":[{{"name":"{entry}","description":"{padding}"}}],"nextCursor":"{next}"}}"#
+    ))
+}
+
+#[tokio::test]
+async fn large_pages_without_end_are_cut_by_their_bytes() {
+    let server = Server::scripted(|_, _, cursor| {
+        let number: usize = cursor.map_or(0, |cursor| cursor.parse().unwrap());
+        heavy("tools", &format!("t{number}"), 24, &(number + 1).to_string())
+    });
+    let (tools, world, _dir) = captured(server.clone()).await;
+    assert_eq!(tools, ["t:t___t0", "t:t___t1"]);
+    assert_eq!(server.asked(), 3);
+    assert!(matches!(world.catalogue.reports()[0].reason, Reason::TooLarge { .. }));
+}
+
+#[tokio::test]
+async fn the_lists_of_one_server_share_their_bytes() {
+    let server = Server::scripted(|_, kind, cursor| match (kind, cursor) {
+        (Kind::Tool, None) => heavy("tools", "a", 40, "2"),
+        (Kind::Tool, _) => page(&["b"], None),
+        _ => heavy("prompts", "p", 40, "2"),
+    });
+    server.declares(r#"{"tools":{},"prompts":{}}"#);
+    let (tools, world, _dir) = captured(server.clone()).await;
+    assert_eq!(tools, ["t:t___a", "t:t___b"]);
+    let reports = world.catalogue.reports();
+    assert_eq!(reports.len(), 1);
+    assert_eq!(reports[0].kind, Kind::Prompt);
+    assert!(matches!(reports[0].reason, Reason::TooLarge { .. }));
+}
+
+#[tokio::test]
+async fn what_is_kept_of_a_page_does_not_hold_the_whole_page() {
+    let server = Server::scripted(|_, _, _| {
+        let padding = " ".repeat(1024 * 1024);
+        Answer::Result(format!(r#"{{"tools":[{{"name":"a"}},{padding}{{"name":"b"}}]}}"#))
+    });
+    let (_, world, _dir) = captured(server).await;
+    let view = world.seen("alice").await.view;
+    let at: Vec<usize> =
+        view.items(Kind::Tool).iter().map(|item| item.original.as_bytes().as_ptr() as usize).collect();
+    assert_ne!(at[0].abs_diff(at[1]), r#"{"name":"a"},"#.len() + 1024 * 1024);
+}
+
 #[tokio::test]
 async fn empty_pages_without_end_are_cut() {
     let server = Server::scripted(|_, _, cursor| {

@@ -110,6 +110,19 @@ fn a_name_with_hidden_characters_is_refused_and_reported_visibly() {
 }
 
 #[test]
+fn a_name_of_more_than_8_kib_is_refused() {
+    let of = |bytes: usize| format!("file:///{}", "a".repeat(bytes - 8));
+    for long in [of(8 * 1024 + 1), of(20_000)] {
+        let reason = Reason::NameTooLong { bytes: long.len() };
+        assert_eq!(refused(&tools(&[&long])), reason);
+        assert_eq!(refused(&resources(&[&long])), reason);
+        assert_eq!(refused(&templates(&[&long])), reason);
+    }
+    let gateway = gateway(vec![target("legal")]);
+    assert_eq!(shelf(&gateway, 0, &resources(&[&of(8 * 1024)])).reports(), []);
+}
+
+#[test]
 fn the_gateways_own_scheme_is_refused() {
     for uri in ["portcullis://status", "PortCullis:x"] {
         assert_eq!(refused(&resources(&[uri])), Reason::ReservedUri);
@@ -145,6 +158,16 @@ fn what_exceeds_the_bound_is_cut_and_counted() {
     assert_eq!(shelf.items(Kind::Tool).len(), 5);
     assert_eq!(shelf.reports()[0].reason, Reason::TooMany { listed: 7, limit: 5 });
     assert_eq!(Shelf::read(&gateway, &gateway.targets[0], &tools(&names), ITEMS_MAX).reports(), []);
+}
+
+#[test]
+fn a_list_that_was_cut_for_its_length_is_reported() {
+    let gateway = gateway(vec![target("legal")]);
+    let cut = Capture { cut: vec![Kind::Tool], ..tools(&["a"]) };
+    let shelf = shelf(&gateway, 0, &cut);
+    assert_eq!(shelf.items(Kind::Tool).len(), 1);
+    assert!(matches!(shelf.reports()[0].reason, Reason::TooLarge { .. }));
+    assert!(!cut.lists_the_same(&tools(&["a"])));
 }
 
 #[test]

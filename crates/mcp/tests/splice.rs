@@ -107,7 +107,8 @@ fn a_key_that_stands_twice_is_removed_twice_and_set_once() {
 #[test]
 fn the_last_change_to_a_key_counts() {
     let absent = object(r#"{"b":3}"#);
-    let set_twice = Edit::of(&absent).set("z", Raw::number(1)).set("a", Raw::number(2)).set("z", Raw::number(3));
+    let set_twice =
+        Edit::of(&absent).set("z", Raw::number(1)).set("a", Raw::number(2)).set("z", Raw::number(3));
     assert_eq!(set_twice.finish().into_bytes(), r#"{"b":3,"a":2,"z":3}"#);
     let unset = Edit::of(&absent).set("a", Raw::number(1)).remove("a");
     assert_eq!(unset.finish().into_bytes(), r#"{"b":3}"#);

@@ -10,8 +10,8 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use seal::SigningKey;
-use serde_json::{Map, Value, json};
+use seal::Issuer;
+use serde_json::{Map, Value};
 use url::{Host, Url};
 
 /// How long a token is good when nobody says otherwise.
@@ -28,12 +28,7 @@ const RESERVED: [&str; 9] = ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "c
 
 /// Signs tokens as `{public_url}/dev`.
 #[derive(Debug)]
-pub struct DevIssuer {
-    issuer: String,
-    key: SigningKey,
-    jwk_set: Bytes,
-    metadata: Bytes,
-}
+pub struct DevIssuer(Issuer);
 
 /// What a token says.
 #[derive(Clone, Debug)]
@@ -100,42 +95,25 @@ impl DevIssuer {
         if !is_loopback(public_url) {
             return Err(DevIssuerError::NotLoopback { public_url: public_url.clone() });
         }
-        let key = SigningKey::load_or_create(&data_dir.join(KEY_FILE))?;
-        let issuer = format!("{}{PATH}", public_url.as_str().trim_end_matches('/'));
-        let jwk_set = key.jwk_set().to_string().into();
-        let metadata = json!({
-            "issuer": issuer,
-            "jwks_uri": format!("{issuer}/jwks.json"),
-            "subject_types_supported": ["public"],
-            "id_token_signing_alg_values_supported": ["ES256"],
-        });
-        Ok(Self { issuer, key, jwk_set, metadata: metadata.to_string().into() })
+        Ok(Self(Issuer::open(&data_dir.join(KEY_FILE), public_url.as_str(), PATH)?))
     }
 
     /// The exact `iss` of its tokens.
     #[must_use]
     pub fn issuer(&self) -> &str {
-        &self.issuer
+        self.0.url()
     }
 
     /// The public half of its key, as a JWK set.
     #[must_use]
     pub fn jwk_set(&self) -> Value {
-        self.key.jwk_set()
+        self.0.jwk_set()
     }
 
-    /// The JSON document at a path of the data plane, if it is one of this issuer's: the key set, and the metadata
-    /// where OpenID Connect Discovery and RFC 8414 clients look for it.
+    /// The JSON document at a path of the data plane, if it is one of this issuer's: see [`Issuer::document`].
     #[must_use]
     pub fn document(&self, path: &str) -> Option<Bytes> {
-        match path {
-            "/dev/jwks.json" => Some(self.jwk_set.clone()),
-            "/dev/.well-known/openid-configuration"
-            | "/dev/.well-known/oauth-authorization-server"
-            | "/.well-known/openid-configuration/dev"
-            | "/.well-known/oauth-authorization-server/dev" => Some(self.metadata.clone()),
-            _ => None,
-        }
+        self.0.document(path)
     }
 
     /// An access token (RFC 9068) issued at `now`.
@@ -153,7 +131,7 @@ impl DevIssuer {
         let issued_at = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let mut all = extra;
         let mut set = |name: &str, value: Value| all.insert(name.to_owned(), value);
-        set("iss", self.issuer.as_str().into());
+        set("iss", self.issuer().into());
         set("sub", subject.into());
         set("aud", audiences.into());
         set("client_id", client.into());
@@ -163,7 +141,7 @@ impl DevIssuer {
         if !scopes.is_empty() {
             set("scope", scopes.join(" ").into());
         }
-        Ok(self.key.sign("at+jwt", &all.into()))
+        Ok(self.0.sign(&all.into()))
     }
 }
 

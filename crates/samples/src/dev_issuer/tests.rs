@@ -1,5 +1,6 @@
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode};
+use serde_json::json;
 
 use super::*;
 

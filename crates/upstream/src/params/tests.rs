@@ -105,10 +105,7 @@ fn completion_writes_the_member_that_its_type_names() {
     let permitted = permit(Action::GetPrompt, "nda");
     let written =
         text(prepare(&call(Method::Complete, stray), &permitted, 1, &caller("{}"), Version::V2025_11_25));
-    assert!(
-        written.contains(r#"{"type":"ref/prompt","uri":"file:///stray","name":"nda"}"#),
-        "{written}"
-    );
+    assert!(written.contains(r#"{"type":"ref/prompt","uri":"file:///stray","name":"nda"}"#), "{written}");
 
     let stray = r#"{"ref":{"type":"ref/resource","name":"stray","uri":"file:///{p}"}}"#;
     let permitted = permit(Action::ReadResource, "file:///{p}");

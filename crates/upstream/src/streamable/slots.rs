@@ -166,7 +166,8 @@ impl Slots {
 
     fn remove(&mut self, affinity: &Affinity) -> Option<Arc<Slot>> {
         let slot = self.by_affinity.remove(affinity)?;
-        if let Some(Entry::Occupied(mut held)) = holder(affinity).map(|principal| self.held.entry(principal)) {
+        if let Some(Entry::Occupied(mut held)) = holder(affinity).map(|principal| self.held.entry(principal))
+        {
             *held.get_mut() -= 1;
             if *held.get() == 0 {
                 held.remove();
