@@ -101,7 +101,8 @@ fn the_gateways_own_metadata_cannot_be_forged() {
 
 #[test]
 fn forged_metadata_is_removed_however_much_there_is() {
-    let forged: String = (0..40_000).map(|at| format!(r#""dev.portcullis/{at}":{at},"own{at}":{at},"#)).collect();
+    let forged: String =
+        (0..40_000).map(|at| format!(r#""dev.portcullis/{at}":{at},"own{at}":{at},"#)).collect();
     let text = format!(r#"{{"content":[],"_meta":{{{forged}"last":0}}}}"#);
     for era in BOTH {
         let meta = result(&call(era), &text)["_meta"].clone();
@@ -169,7 +170,8 @@ fn a_read_says_how_long_it_holds() {
     let read = bridge(Era::Modern, Method::ReadResource);
     let private = json!({"contents": [], "resultType": "complete", "ttlMs": 0, "cacheScope": "private"});
     assert_eq!(result(&read, r#"{"contents":[]}"#), private);
-    for wrong in [r#"{"contents":[],"ttlMs":-1,"cacheScope":"all"}"#, r#"{"contents":[],"ttlMs":"9","cacheScope":1}"#]
+    for wrong in
+        [r#"{"contents":[],"ttlMs":-1,"cacheScope":"all"}"#, r#"{"contents":[],"ttlMs":"9","cacheScope":1}"#]
     {
         assert_eq!(result(&read, wrong), private, "{wrong}");
     }
@@ -229,7 +231,8 @@ fn an_error_without_an_id_gets_that_of_the_request() {
     for era in BOTH {
         for id in ["null", "absent"] {
             let id = if id == "absent" { "" } else { r#""id":null,"# };
-            let text = said(&call(era), &format!(r#"{{"jsonrpc":"2.0",{id}"error":{{"code":-1,"message":"m"}}}}"#));
+            let text =
+                said(&call(era), &format!(r#"{{"jsonrpc":"2.0",{id}"error":{{"code":-1,"message":"m"}}}}"#));
             let value: Value = serde_json::from_str(&text.unwrap()).unwrap();
             assert_eq!((&value["id"], &value["error"]["code"]), (&json!("mine"), &json!(-1)), "{era:?}");
             let text = said(&call(era), &format!(r#"{{"jsonrpc":"2.0",{id}"result":{{"content":[]}}}}"#));
@@ -257,12 +260,23 @@ fn structured_content_that_older_schemas_do_not_allow_is_dropped_for_legacy_clie
 #[test]
 fn an_id_is_the_clients_own_whatever_its_type_and_spelling() {
     let ids = [
-        "0", "-1", "7", "1.0", "9007199254740993", "123456789012345678901234567890", r#""7""#, r#""""#,
-        r#""ü\"\\""#, r#""\u00fc\/""#, r#""{\"id\":7}""#,
+        "0",
+        "-1",
+        "7",
+        "1.0",
+        "9007199254740993",
+        "123456789012345678901234567890",
+        r#""7""#,
+        r#""""#,
+        r#""ü\"\\""#,
+        r#""\u00fc\/""#,
+        r#""{\"id\":7}""#,
     ];
     for theirs in ["7", r#""7""#, r#""longer than the other""#] {
         for mine in ids {
-            for body in [r#""result":{"content":[],"id":7}"#, r#""error":{"code":-1,"message":"m","data":{"id":7}}"#] {
+            for body in
+                [r#""result":{"content":[],"id":7}"#, r#""error":{"code":-1,"message":"m","data":{"id":7}}"#]
+            {
                 // The member may stand before or after the payload.
                 for text in [
                     format!(r#"{{"jsonrpc":"2.0","id":{theirs},{body}}}"#),
@@ -283,9 +297,15 @@ fn an_id_is_the_clients_own_whatever_its_type_and_spelling() {
 fn spelling_and_order_of_what_is_passed_on_survive() {
     let odd = r#"{ "z":1e2,"big":123456789012345678901234567890, "content":[{"type":"text","text":"\u00e9 \/"}] ,"a":-0.0,"x-new":[1 , 2],"_meta":{"example.test/k":1.50}"#;
     let text = format!("{odd}}}");
-    assert_eq!(answer(&call(Era::Legacy), &text).unwrap(), format!(r#"{{"jsonrpc":"2.0","id":"mine","result":{text}}}"#));
+    assert_eq!(
+        answer(&call(Era::Legacy), &text).unwrap(),
+        format!(r#"{{"jsonrpc":"2.0","id":"mine","result":{text}}}"#)
+    );
     let told = format!(r#"{odd},"resultType":"complete"}}"#);
-    assert_eq!(answer(&call(Era::Modern), &text).unwrap(), format!(r#"{{"jsonrpc":"2.0","id":"mine","result":{told}}}"#));
+    assert_eq!(
+        answer(&call(Era::Modern), &text).unwrap(),
+        format!(r#"{{"jsonrpc":"2.0","id":"mine","result":{told}}}"#)
+    );
 }
 
 #[test]

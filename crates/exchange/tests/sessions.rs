@@ -12,7 +12,8 @@ use upstream::{Level, Logs};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const SECOND: Duration = Duration::from_secs(1);
-const BOUNDS: Bounds = Bounds { timeout: Duration::from_secs(3600), idle: MINUTE, total: 3, per_principal: 2 };
+const BOUNDS: Bounds =
+    Bounds { timeout: Duration::from_secs(3600), idle: MINUTE, total: 3, per_principal: 2 };
 
 fn who(subject: &str) -> PrincipalKey {
     Principal::from(Verified { subject: subject.to_owned(), ..Verified::default() }).key()
@@ -273,15 +274,15 @@ async fn a_session_is_quiet_once_its_last_request_has_ended() {
     let (first, second) = (session.begin(id("1")).unwrap(), session.begin(id("2")).unwrap());
     let quiet = session.quiet();
     tokio::pin!(quiet);
-    assert!(futures_are_pending(quiet.as_mut()).await);
+    assert!(is_pending(quiet.as_mut()).await);
     drop(first);
-    assert!(futures_are_pending(quiet.as_mut()).await, "one is still running");
+    assert!(is_pending(quiet.as_mut()).await, "one is still running");
     drop(second);
     quiet.await;
 }
 
 /// Whether `future` is still pending after everything that is ready has run.
-async fn futures_are_pending<F: Future<Output = ()>>(future: std::pin::Pin<&mut F>) -> bool {
+async fn is_pending<F: Future<Output = ()>>(future: std::pin::Pin<&mut F>) -> bool {
     tokio::select! {
         biased;
         () = future => false,

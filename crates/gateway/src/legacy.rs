@@ -207,8 +207,12 @@ pub(crate) fn context(
 
 /// The request's session; `None` where the gateway has none.
 fn session(client: &Client, headers: &HeaderMap) -> Result<Option<Arc<Session>>, Refusal> {
-    let Some(sessions) = &client.site.sessions else { return Ok(None) };
-    let id = session_id(headers)?.ok_or(Refusal::NoSession)?;
+    let id = session_id(headers)?;
+    let Some(sessions) = &client.site.sessions else {
+        // Whoever names a session had one before sessions were switched off, and has to learn that it is over.
+        return if id.is_some() { Err(Refusal::UnknownSession) } else { Ok(None) };
+    };
+    let id = id.ok_or(Refusal::NoSession)?;
     let found = sessions.find(id, client.principal.key());
     if found.is_none() && sessions.is_foreign(id, client.principal.key()) {
         let principal = &client.principal;

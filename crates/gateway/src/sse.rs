@@ -10,6 +10,8 @@ use http::{Response, StatusCode};
 use identity::{Principal, PrincipalKey};
 use mcp::{Body as Message, Message as One, Method, Payload, Request, Version, sse};
 use net::{Body, BodySender};
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 use upstream::SessionKey;
 
 use crate::legacy;
@@ -29,7 +31,15 @@ const STALL: Duration = Duration::from_secs(30);
 pub struct Streams(Arc<Open>);
 
 #[derive(Debug, Default)]
-struct Open(Mutex<HashMap<SessionKey, Arc<BodySender>>>);
+struct Open(Mutex<HashMap<SessionKey, Stream>>);
+
+/// The way to one client.
+#[derive(Clone, Debug)]
+struct Stream {
+    sender: Arc<BodySender>,
+    /// Answers on their way.
+    writers: TaskTracker,
+}
 
 /// Opens a stream. Its first event names the address for messages; the session ends with the stream.
 ///
@@ -43,10 +53,10 @@ pub fn open(site: &Arc<Site>, principal: &Principal) -> Result<Response<Body>, R
         .open(principal.key())
         .map_err(|error| Refusal::Quota(format!("No stream was opened: {error}.")))?;
     let (sender, body) = Body::channel(net::body::Bounds::default());
-    let sender = Arc::new(sender);
-    site.streams.0.table().insert(session.key(), sender.clone());
+    let stream = Stream { sender: Arc::new(sender), writers: TaskTracker::new() };
+    site.streams.0.table().insert(session.key(), stream.clone());
     let endpoint = format!("/{}/sse/messages?sessionId={id}", site.name);
-    tokio::spawn(keep_open(site.clone(), principal.key(), id, session, sender, endpoint));
+    tokio::spawn(keep_open(site.clone(), principal.key(), id, session, stream, endpoint));
     Ok(present::event_stream(body))
 }
 
@@ -55,9 +65,10 @@ async fn keep_open(
     principal: PrincipalKey,
     id: String,
     session: Arc<Session>,
-    sender: Arc<BodySender>,
+    stream: Stream,
     endpoint: String,
 ) {
+    let Stream { sender, writers } = stream;
     let announced = write(&session, &sender, Payload::from(Bytes::from(endpoint)), Some("endpoint")).await;
     let ended = async {
         tokio::select! {
@@ -65,7 +76,7 @@ async fn keep_open(
             () = session.ended().cancelled() => {}
             () = stay_alive(&site, principal, &id, &session, &sender) => {}
             // What is running may still be answered; a stream on which nothing runs need not hold up the end.
-            () = async { site.drain.draining().await; session.quiet().await } => {}
+            () = answered(&site, &session, &writers) => {}
         }
     };
     if announced.is_ok() {
@@ -75,6 +86,14 @@ async fn keep_open(
     if let Some(session) = site.sessions.as_ref().and_then(|sessions| sessions.close(&id, principal)) {
         site.release(&session);
     }
+}
+
+/// Resolves when the gateway drains and every answer that was on its way has been written.
+async fn answered(site: &Site, session: &Session, writers: &TaskTracker) {
+    site.drain.draining().await;
+    session.quiet().await;
+    writers.close();
+    writers.wait().await;
 }
 
 /// Writes comments until nobody reads them.
@@ -112,21 +131,18 @@ pub fn post(
     body: Message,
     place: Place,
 ) -> Result<Response<Body>, Refusal> {
-    let sender = site.streams.of(session).ok_or(Refusal::UnknownSession)?;
+    let Stream { sender, writers } = site.streams.of(session).ok_or(Refusal::UnknownSession)?;
     match body {
         Message::Single(One::Request(request)) if request.method == Method::Initialize => {
-            tokio::spawn(initialize(
-                site.clone(),
-                principal.clone(),
-                session.clone(),
-                sender,
-                request,
-                place,
-            ));
+            let answering =
+                initialize(site.clone(), principal.clone(), session.clone(), sender, request, place);
+            writers.spawn(answering);
         }
         Message::Single(One::Request(request)) => {
+            // Before the request begins: a drain must not see it ended and its answer not yet on its way.
+            let writing = writers.token();
             let steps = legacy::start(site, principal, Some(session.clone()), request, place);
-            tokio::spawn(answer(session.clone(), sender, steps));
+            tokio::spawn(answer(session.clone(), sender, steps, writing));
         }
         Message::Single(One::Notification(notification)) => legacy::notified(Some(session), &notification),
         Message::Single(One::Response(_)) => {}
@@ -139,7 +155,12 @@ pub fn post(
     Ok(response)
 }
 
-async fn answer(session: Arc<Session>, sender: Arc<BodySender>, mut steps: present::Steps) {
+async fn answer(
+    session: Arc<Session>,
+    sender: Arc<BodySender>,
+    mut steps: present::Steps,
+    _writing: TaskTrackerToken,
+) {
     while let Some(step) = steps.next().await {
         let payload = match step {
             Step::Notification(payload) => payload,
@@ -194,13 +215,13 @@ async fn hand_over(session: &Session, sender: &BodySender, piece: Bytes) -> Resu
 }
 
 impl Streams {
-    fn of(&self, session: &Session) -> Option<Arc<BodySender>> {
+    fn of(&self, session: &Session) -> Option<Stream> {
         self.0.table().get(&session.key()).cloned()
     }
 }
 
 impl Open {
-    fn table(&self) -> MutexGuard<'_, HashMap<SessionKey, Arc<BodySender>>> {
+    fn table(&self) -> MutexGuard<'_, HashMap<SessionKey, Stream>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

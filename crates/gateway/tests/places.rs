@@ -1,7 +1,5 @@
 //! Places: so many in all, so many for one principal, and each comes back when whatever held it ends.
 
-#![expect(clippy::unwrap_used, reason = "a test may stop where its premises do not hold")]
-
 use identity::{Principal, PrincipalKey, Verified};
 use portcullis_gateway::Places;
 

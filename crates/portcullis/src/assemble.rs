@@ -1,7 +1,7 @@
 //! Puts the rooms together: what outlives a reload, and what a reload makes anew.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
 use broker::{Broker, Sts};
@@ -33,6 +33,8 @@ pub(crate) struct Inner {
     pub(crate) drain: Drain,
     /// Ends whatever runs in the background.
     pub(crate) shutdown: CancellationToken,
+    /// Targets that were replaced while calls ran on them.
+    pub(crate) retired: Mutex<Vec<LiveTarget>>,
     store: Store,
     sealer: Sealer,
     operator: Client,
@@ -66,6 +68,7 @@ impl House {
             clock,
             drain,
             shutdown: CancellationToken::new(),
+            retired: Mutex::default(),
             store,
             sealer: Sealer::new(keyring),
             sources: KeySources::new(operator.clone(), learned, local.map_err(|error| in_dir(&error))?),
@@ -146,11 +149,9 @@ impl House {
             None => self.catalogue(snapshot, gateway, &targets).map_err(|error| failed(&error))?,
         };
         let bounds = Site::session_bounds(gateway, &snapshot.limits);
-        let sessions = match before.filter(|site| Site::session_bounds(&site.config, &site.limits) == bounds)
-        {
-            Some(site) => site.sessions.clone(),
-            None => bounds.map(Sessions::new),
-        };
+        // Open sessions go on; their new bounds come into force with the new table.
+        let running = before.and_then(|site| site.sessions.clone());
+        let sessions = bounds.map(|bounds| running.unwrap_or_else(|| Sessions::new(bounds)));
         Ok(Site {
             authenticator: authenticator.map_err(|error| failed(&error))?,
             hosts: hosts.map_err(|error| failed(&error))?,

@@ -69,6 +69,7 @@ pub struct Running {
     pub plane: DataPlane,
     /// Ends it.
     pub drain: Drain,
+    admin_drain: Drain,
     serving: tokio::task::JoinHandle<usize>,
 }
 
@@ -88,7 +89,7 @@ impl Running {
         let plane = DataPlane::new(house.table(&snapshot, None)?, places, clock);
         tokio::spawn(plane.clone().reap_sessions(drain.clone()));
         let admin_plane = Admin::new(admin_hosts(&snapshot)?, readiness(plane.clone(), drain.clone()));
-        // The admin listener goes on while the data plane drains, so that `/readyz` can say so.
+        // The admin listener goes on until everything else has ended, so that `/readyz` can say so.
         let admin_drain = Drain::new(std::time::Duration::ZERO);
         tokio::spawn(net::serve(
             admin,
@@ -105,12 +106,10 @@ impl Running {
                     let plane = plane.clone();
                     async move { plane.handle(request).await }
                 };
-                let cut = net::serve(data, handler, drain).await;
-                admin_drain.cut_now();
-                cut
+                net::serve(data, handler, drain).await
             }
         });
-        Ok(Self { data_addr, admin_addr, house, plane, drain, serving })
+        Ok(Self { data_addr, admin_addr, house, plane, drain, admin_drain, serving })
     }
 
     /// Waits until the drain has begun and everything has ended; answers how many requests and calls were cut off.
@@ -118,6 +117,7 @@ impl Running {
         let requests = self.serving.await.unwrap_or_default();
         let calls = self.house.close(&self.plane.table()).await;
         self.drain.finished().await;
+        self.admin_drain.cut_now();
         requests.max(calls)
     }
 }

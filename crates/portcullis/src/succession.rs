@@ -1,6 +1,6 @@
 //! What ends when a table of gateways gives way to another, or to nothing: sessions, targets, calls.
 
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use config::Snapshot;
@@ -42,14 +42,17 @@ impl House {
 
     /// Shuts down a target that nobody can reach any more, once the calls in progress have ended.
     fn retire(&self, target: LiveTarget) {
-        let drain = self.0.drain.clone();
-        self.0.drain.spawn(async move {
+        let house = self.clone();
+        self.retired().push(target.clone());
+        tokio::spawn(async move {
             target.calls.close();
             tokio::select! {
                 () = target.calls.wait() => {}
                 () = tokio::time::sleep(target.upstream.target().call_timeout) => {}
-                () = drain.draining() => {}
+                // The end of the process takes care of it, with all others.
+                () = house.0.drain.draining() => return,
             }
+            house.retired().retain(|other| !other.upstream.is(&target.upstream));
             target.upstream.shutdown().await;
         });
     }
@@ -57,7 +60,8 @@ impl House {
     /// Waits for the calls in progress as long as the drain allows, then ends the upkeep, and every target's sessions and
     /// children. Answers how many calls were cut off.
     pub async fn close(&self, table: &Table) -> usize {
-        let targets: Vec<&LiveTarget> = table.sites.values().flat_map(|site| site.targets.values()).collect();
+        let mut targets = std::mem::take(&mut *self.retired());
+        targets.extend(table.sites.values().flat_map(|site| site.targets.values().cloned()));
         let ended = targets.iter().map(|target| {
             target.calls.close();
             target.calls.wait()
@@ -73,5 +77,9 @@ impl House {
             tracing::warn!("some servers did not let go in time; their sessions end by themselves");
         }
         cut
+    }
+
+    fn retired(&self) -> MutexGuard<'_, Vec<LiveTarget>> {
+        self.0.retired.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
