@@ -191,6 +191,8 @@ async fn dispatch(
         Ok(reply) => Exchange::relayed(request.id, reply, bridge, target, record, lease),
         Err(error) => {
             tracing::warn!(gateway.name = %context.site.name, target.name = %target, %error, "call failed");
+            // What the status says of the target may no longer be so.
+            context.site.catalogue.resync(&target);
             let error = error.to_error(&target);
             record.close(Outcome::Error(error.code));
             refused(&request, &error)

@@ -90,7 +90,7 @@ impl Refusal {
         let error = match self {
             Self::NoSuchPath => ErrorObject::new(
                 INVALID_REQUEST,
-                "Nothing lives at this path. A gateway called `corp` is at `/corp/mcp`.",
+                "Nothing lives at this path. A gateway is at `/NAME/mcp`, and at `/mcp` where there is only one; `portcullis serve` prints the addresses.",
             ),
             Self::Forbidden(why) => {
                 ErrorObject::new(INVALID_REQUEST, format!("The request was refused: {why}."))

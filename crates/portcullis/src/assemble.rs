@@ -52,7 +52,7 @@ impl House {
     pub fn open(snapshot: Snapshot, clock: Clock, drain: Drain) -> Result<Self, Failure> {
         let dir = &snapshot.data_dir;
         std::fs::create_dir_all(dir)
-            .map_err(|error| Failure::of(format!("{} cannot be made", dir.display()), &error))?;
+            .map_err(|error| Failure::of(format!("`data_dir` {} cannot be made", dir.display()), &error))?;
         let in_dir =
             |error: &dyn std::fmt::Display| Failure::of(format!("{} cannot be used", dir.display()), error);
         let keyring = Keyring::open(dir).map_err(|error| in_dir(&error))?;

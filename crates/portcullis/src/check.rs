@@ -3,18 +3,20 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::environment;
 use crate::failure::Failure;
+use crate::{environment, print};
 
 /// Checks the configuration at `path`.
 ///
 /// # Errors
 /// It cannot be used.
-#[expect(clippy::print_stdout, reason = "the verb's output")]
 pub fn run(path: &Path) -> Result<ExitCode, Failure> {
     let loaded = environment::load(path)?;
-    loaded.warnings.iter().for_each(|warning| println!("{warning}"));
+    for warning in &loaded.warnings {
+        print::line(warning)?;
+    }
     let targets: usize = loaded.snapshot.gateways.iter().map(|gateway| gateway.targets.len()).sum();
-    println!("{}: ok ({} gateways, {targets} targets)", path.display(), loaded.snapshot.gateways.len());
+    let gateways = loaded.snapshot.gateways.len();
+    print::line(&format!("{}: ok (gateways: {gateways}, targets: {targets})", path.display()))?;
     Ok(ExitCode::SUCCESS)
 }

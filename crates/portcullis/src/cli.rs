@@ -71,7 +71,7 @@ pub struct Token {
     /// The OAuth client that acts (`client_id`)
     #[arg(long, default_value = "portcullis-cli")]
     pub client: String,
-    /// How long it is good, such as 15m or 8h
+    /// How long it is good, such as 15m or 8h; a gateway takes it up to a minute longer, since clocks differ
     #[arg(long, default_value = "1h", value_parser = duration)]
     pub lifetime: Duration,
     /// The configuration of the gateway it is for

@@ -15,7 +15,7 @@ pub fn start_with(filter: &str) {
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // A second start changes nothing: whoever started first (a test, an embedding program) decides.
     let _ = if std::io::stderr().is_terminal() {
-        builder.try_init()
+        builder.compact().try_init()
     } else {
         builder.json().flatten_event(true).with_ansi(false).try_init()
     };

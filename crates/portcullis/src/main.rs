@@ -10,6 +10,7 @@ mod environment;
 mod failure;
 mod import;
 mod logging;
+mod print;
 mod reload;
 mod sample;
 mod schema;

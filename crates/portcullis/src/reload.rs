@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use config::Severity;
 use gateway::DataPlane;
 use notify::{RecursiveMode, Watcher};
 use tokio::signal::unix::{SignalKind, signal};
@@ -32,6 +33,7 @@ pub async fn watch(path: PathBuf, digest: String, house: House, plane: DataPlane
     };
     let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
     let mut seen = Some(digest);
+    let mut refused = false;
     loop {
         tokio::select! {
             Some(()) = changes.recv() => settle(&mut changes).await,
@@ -39,12 +41,20 @@ pub async fn watch(path: PathBuf, digest: String, house: House, plane: DataPlane
             _ = hangup.recv() => seen = None,
         }
         match environment::load(&path) {
-            Ok(loaded) if seen.as_ref() == Some(&loaded.digest) => {}
+            Ok(loaded) if seen.as_ref() == Some(&loaded.digest) => {
+                if std::mem::take(&mut refused) {
+                    tracing::info!("the configuration is good again; nothing has changed");
+                }
+            }
             Ok(loaded) => {
                 seen = Some(loaded.digest.clone());
+                refused = false;
                 take_over(loaded, &house, &plane).await;
             }
-            Err(failure) => refuse(&failure),
+            Err(failure) => {
+                refused = true;
+                refuse(&failure);
+            }
         }
     }
 }
@@ -73,8 +83,15 @@ async fn take_over(loaded: config::Loaded, house: &House, plane: &DataPlane) {
 fn refuse(failure: &Failure) {
     match failure {
         Failure::Config(diagnostics) => {
-            for diagnostic in diagnostics {
-                tracing::error!("{diagnostic}");
+            for diagnostic in diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error) {
+                let place = format!("{}:{}:{}", diagnostic.file, diagnostic.line, diagnostic.column);
+                tracing::error!(
+                    config.place = place,
+                    "{}: {}; {}",
+                    diagnostic.path,
+                    diagnostic.message,
+                    diagnostic.help
+                );
             }
         }
         other => tracing::error!("{other}"),

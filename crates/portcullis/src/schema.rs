@@ -3,13 +3,13 @@
 use std::process::ExitCode;
 
 use crate::failure::Failure;
+use crate::print;
 
 /// Prints the schema.
 ///
 /// # Errors
-/// None; every verb has the same form.
-#[expect(clippy::print_stdout, reason = "the verb's output")]
+/// It cannot be written.
 pub fn run() -> Result<ExitCode, Failure> {
-    println!("{:#}", config::schema());
+    print::line(&format!("{:#}", config::schema()))?;
     Ok(ExitCode::SUCCESS)
 }

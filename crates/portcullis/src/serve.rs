@@ -129,7 +129,11 @@ fn bind(addr: SocketAddr, snapshot: &Snapshot) -> Result<Listener, Failure> {
         head_timeout: limits.read_timeout,
         ..Options::default()
     };
-    Server::bind(addr, options).map_err(|error| Failure::of(format!("{addr} cannot be bound"), &error))
+    Server::bind(addr, options).map_err(|error| {
+        let way_on =
+            "stop what listens there, or write another address for `listen` or `admin: { listen: … }`";
+        Failure::of(format!("{addr} cannot be bound"), &format!("{error}; {way_on}"))
+    })
 }
 
 /// Port 0 in the configuration asks for a free port; from here on it has a number.

@@ -8,14 +8,13 @@ use samples::dev_issuer::{Claims, DevIssuer, parse_claim};
 use serde_json::Value;
 
 use crate::cli::Token;
-use crate::environment;
 use crate::failure::Failure;
+use crate::{environment, print};
 
 /// Prints a token.
 ///
 /// # Errors
 /// No gateway of the configuration takes tokens of the development issuer, or it cannot be opened.
-#[expect(clippy::print_stdout, reason = "the verb's output")]
 pub fn run(arguments: &Token) -> Result<ExitCode, Failure> {
     let snapshot = environment::load(&arguments.config)?.snapshot;
     let audiences = match arguments.audiences.as_slice() {
@@ -33,7 +32,7 @@ pub fn run(arguments: &Token) -> Result<ExitCode, Failure> {
         lifetime: arguments.lifetime,
     };
     let token = issuer.token(claims, Clock::system().now()).map_err(|error| failed(&error))?;
-    println!("{token}");
+    print::line(&token)?;
     Ok(ExitCode::SUCCESS)
 }
 

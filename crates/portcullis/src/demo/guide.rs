@@ -31,7 +31,7 @@ claude mcp add --transport http corp "$URL" --header "Authorization: Bearer $ALI
 # A token for somebody else.
 '{}' token --sub carol --claim 'roles=["manager"]' -c '{}'
 
-Each call that reaches a server is recorded below, in one line. Ctrl-C stops the demo.
+Each call is recorded below. Ctrl-C stops the demo.
 "#,
                 stage.program.display(),
         stage.config.display()
