@@ -7,9 +7,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use url::{Host, Url};
 
-use crate::diagnostic::Problem;
+use crate::diagnostic::{Problem, quoted};
 use crate::form::scalar::{Scalar, check_length, text};
-use crate::interpolate::Resolved;
+use crate::interpolate::{Resolved, Source};
 
 const URL_BYTES_MAX: usize = 2048;
 /// RFC 1035, §2.3.4.
@@ -144,7 +144,13 @@ pub(crate) fn egress_rule() -> Scalar<String> {
 
 fn web_url(from: &Resolved) -> Result<Url, Problem> {
     check_length(from, URL_BYTES_MAX)?;
-    let wrong = |why: &str| Problem::new(format!("must be an http or https URL, is {}{why}", from.shown()));
+    let wrong = |why: &str| {
+        let problem = Problem::new(format!("must be an http or https URL, is {}{why}", from.shown()));
+        match with_scheme(from) {
+            Some(url) => problem.help(format!("write {}", quoted(&url))),
+            None => problem,
+        }
+    };
     let url = Url::parse(&from.value).map_err(|error| wrong(&format!(" ({error})")))?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(wrong(""));
@@ -157,6 +163,18 @@ fn web_url(from: &Resolved) -> Result<Url, Problem> {
         return Err(Problem::new(format!("must not have a fragment (`#…`), is {}", from.shown())));
     }
     Ok(url)
+}
+
+/// What was likely meant by a URL without a scheme: `localhost:3000/mcp`.
+fn with_scheme(from: &Resolved) -> Option<String> {
+    let starts_as_host = from.value.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '[');
+    if from.source == Source::Reference || from.value.contains("://") || !starts_as_host {
+        return None;
+    }
+    let url = Url::parse(&format!("http://{}", from.value)).ok()?;
+    let is_plain = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
+    let scheme = if is_loopback(&url) { "http" } else { "https" };
+    (is_plain && refuse_metadata(&url, from).is_ok()).then(|| format!("{scheme}://{}", from.value))
 }
 
 fn refuse_metadata(url: &Url, from: &Resolved) -> Result<(), Problem> {

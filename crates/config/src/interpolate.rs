@@ -137,12 +137,24 @@ fn read_secret(path: &str) -> Result<String, Problem> {
     let path = Path::new(path);
     let shown = quoted(&path.to_string_lossy());
     if !path.is_absolute() {
-        return Err(Problem::new(format!("the file reference {shown} is not an absolute path")));
+        return Err(Problem::new(format!("the file reference {shown} is not an absolute path"))
+            .help("write the whole path, from `/` on"));
     }
-    let cannot = |error: std::io::Error| Problem::new(format!("cannot read the file {shown}: {error}"));
+    let cannot = |error: std::io::Error| {
+        let problem = Problem::new(format!("cannot read the file {shown}: {error}"));
+        match error.kind() {
+            std::io::ErrorKind::NotFound => problem.help("create the file, or correct the path"),
+            std::io::ErrorKind::PermissionDenied => {
+                problem.help("let the user who runs portcullis read the file")
+            }
+            _ => problem,
+        }
+    };
     // A device or a pipe could block, or never end.
     if !path.metadata().map_err(cannot)?.is_file() {
-        return Err(Problem::new(format!("{shown} is not a regular file")));
+        return Err(
+            Problem::new(format!("{shown} is not a regular file")).help("name the file that holds the value")
+        );
     }
     let mut bytes = Vec::new();
     let limit = FILE_BYTES_MAX as u64 + 1;

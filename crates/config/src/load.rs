@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{SHA256, digest};
 
@@ -31,28 +31,30 @@ pub struct Loaded {
     pub digest: String,
 }
 
-/// Reads the file at `path`. `env` looks up the variables it refers to.
+/// Reads the file at `path`. `env` looks up the variables it refers to. A relative `data_dir` is taken from the folder
+/// of the file, so that whoever names the same file finds the same keys.
 ///
 /// # Errors
-/// Everything that is wrong, errors and warnings, in the order of the file.
+/// Everything that is wrong, errors and warnings, in the order of the file; in one gateway, errors come first.
 pub fn load(path: &Path, env: Env<'_>) -> Result<Loaded, Vec<Diagnostic>> {
     let name = path.display().to_string();
     let bytes = read(path).map_err(|problem| alone(&name, env, WHOLE, problem))?;
-    match std::str::from_utf8(&bytes) {
-        Ok(text) => parse(text, &name, env),
-        Err(error) => {
-            let at = position_after(&bytes[..error.valid_up_to()]);
-            let problem = Problem::new("is not UTF-8 text from here on").help("save the file as UTF-8");
-            Err(alone(&name, env, at, problem))
-        }
-    }
+    let text = std::str::from_utf8(&bytes).map_err(|error| {
+        let at = position_after(&bytes[..error.valid_up_to()]);
+        let problem = Problem::new("is not UTF-8 text from here on").help("save the file as UTF-8");
+        alone(&name, env, at, problem)
+    })?;
+    let mut loaded = parse(text, &name, env)?;
+    let snapshot = &mut loaded.snapshot;
+    snapshot.data_dir = beside(path, std::mem::take(&mut snapshot.data_dir));
+    Ok(loaded)
 }
 
 /// Reads a configuration from `text`. `file_name` appears in diagnostics; no file is touched but those the text
-/// refers to as `${file:…}`.
+/// refers to as `${file:…}`. A relative `data_dir` is left as written.
 ///
 /// # Errors
-/// Everything that is wrong, errors and warnings, in the order of the text.
+/// Everything that is wrong, errors and warnings, in the order of the text; in one gateway, errors come first.
 pub fn parse(text: &str, file_name: &str, env: Env<'_>) -> Result<Loaded, Vec<Diagnostic>> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if text.len() > FILE_BYTES_MAX {
@@ -102,6 +104,16 @@ fn read(path: &Path) -> Result<Vec<u8>, Problem> {
     let limit = FILE_BYTES_MAX as u64 + 1;
     File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes)).map_err(cannot)?;
     if bytes.len() > FILE_BYTES_MAX { Err(too_large()) } else { Ok(bytes) }
+}
+
+/// `dir` as seen from the folder of `file`. A pipe has no folder of its own: `dir` stays as it is.
+fn beside(file: &Path, dir: PathBuf) -> PathBuf {
+    match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() && file.is_file() => {
+            folder.join(dir.strip_prefix(".").unwrap_or(&dir))
+        }
+        _ => dir,
+    }
 }
 
 fn too_large() -> Problem {

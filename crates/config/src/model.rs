@@ -19,7 +19,7 @@ pub struct Snapshot {
     pub admin_listen: SocketAddr,
     /// The origin clients use; defaults to `http://{listen}`. Never ends in `/`.
     pub public_url: Url,
-    /// Where SQLite and the keyring live.
+    /// Where SQLite and the keyring live. As written by `parse`; `load` takes a relative one from the folder of the file.
     pub data_dir: PathBuf,
     /// Bounds on everything that comes from outside.
     pub limits: Limits,
@@ -40,7 +40,7 @@ pub struct Limits {
     pub json_depth: usize,
     /// Messages in one 2025-03-26 batch.
     pub batch: usize,
-    /// Sessions one principal may hold at a time, per gateway.
+    /// Sessions one principal may hold at a time, per gateway; and sessions held for it with one target.
     pub sessions_per_principal: usize,
     /// Sessions in all.
     pub sessions: usize,

@@ -37,12 +37,35 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// Everything noted, in the order of the file.
+    /// Everything noted, in the order of the file; in one gateway, errors come before warnings.
     pub(crate) fn into_diagnostics(self) -> Vec<Diagnostic> {
         let mut log = self.log.into_inner();
         log.sort_by_key(|diagnostic| (diagnostic.line, diagnostic.column));
+        errors_first(&mut log);
         log
     }
+}
+
+/// Puts the errors of a gateway in front of its warnings. What has no path is a mistake of syntax inside of the gateway
+/// that comes before it, if one does.
+fn errors_first(log: &mut Vec<Diagnostic>) {
+    let (mut group, mut current) = (0, None);
+    let mut grouped = Vec::with_capacity(log.len());
+    for diagnostic in log.drain(..) {
+        let gateway = gateway(&diagnostic.path).map(str::to_owned);
+        let is_same = current.is_some() && (diagnostic.path.is_empty() || gateway == current);
+        if !is_same {
+            (group, current) = (group + 1, gateway);
+        }
+        grouped.push((group, diagnostic));
+    }
+    grouped.sort_by_key(|(group, diagnostic)| (*group, diagnostic.severity));
+    log.extend(grouped.into_iter().map(|(_, diagnostic)| diagnostic));
+}
+
+/// The name of the gateway that `path` leads into.
+fn gateway(path: &str) -> Option<&str> {
+    path.strip_prefix("gateways.")?.split('.').next()
 }
 
 /// A value, its path, and where to point when it is wrong.

@@ -99,6 +99,18 @@ fn secrets_are_told_from_settings() {
     }
 }
 
+#[test]
+fn the_keys_of_mcp_are_the_ones_it_reads() {
+    let schema = crate::schema();
+    let target = &schema["properties"]["gateways"]["additionalProperties"]["properties"]["targets"];
+    let keys = target["additionalProperties"]["properties"]["mcp"]["properties"].as_object();
+    let mut read: Vec<_> = keys.into_iter().flat_map(serde_json::Map::keys).map(String::as_str).collect();
+    let mut known = crate::section::transport::KEYS;
+    read.sort_unstable();
+    known.sort_unstable();
+    assert_eq!(read, known);
+}
+
 proptest! {
     #[test]
     fn what_is_written_reads_as_the_same(millis in any::<u64>(), bytes in any::<usize>()) {

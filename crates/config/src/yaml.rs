@@ -249,6 +249,13 @@ fn syntax(error: &ScanError) -> Fault {
             "put quotes around a text that starts with `*`",
         ),
         ErrorKind::RecursionLimitExceeded => too_deep(at),
-        _ => fault(at, &format!("not valid YAML: {}", unmask(&error.info())), ""),
+        ErrorKind::ExpectedBlockMappingKey | ErrorKind::ExpectedBlockSequenceEntry => {
+            fault(at, &not_valid(error), "indent this line like its siblings")
+        }
+        _ => fault(at, &not_valid(error), ""),
     }
+}
+
+fn not_valid(error: &ScanError) -> String {
+    format!("not valid YAML: {}", unmask(&error.info()))
 }

@@ -12,11 +12,19 @@ use crate::place::Place;
 pub(crate) struct List<F> {
     form: F,
     max: usize,
+    hint: fn(&str) -> String,
 }
 
 /// A list of up to `max` values.
 pub(crate) fn list<F: Form>(form: F, max: usize) -> List<F> {
-    List { form, max }
+    List { form, max, hint: |_| String::new() }
+}
+
+impl<F> List<F> {
+    /// Adds what to write instead of a single text. `hint` takes the text as it stands in the file.
+    pub(crate) fn hint(self, hint: fn(&str) -> String) -> Self {
+        Self { hint, ..self }
+    }
 }
 
 impl<F: Form> Form for List<F> {
@@ -24,8 +32,13 @@ impl<F: Form> Form for List<F> {
 
     fn read(&self, place: &Place<'_>) -> Option<Self::Out> {
         let Kind::List(items) = &place.node.kind else {
-            let expected = format!("a list, each item {}", self.form.expects());
-            mismatch(place, &expected);
+            let message =
+                format!("must be a list, each item {}, is {}", self.form.expects(), place.node.describe());
+            let help = match &place.node.kind {
+                Kind::Scalar(words) => (self.hint)(&words.text),
+                _ => String::new(),
+            };
+            place.error(Problem::new(message).help(help));
             return None;
         };
         if items.len() > self.max {

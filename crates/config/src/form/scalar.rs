@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::units::{parse_duration, parse_size, write_duration, write_size};
 use super::{Form, Written, mismatch};
 use crate::diagnostic::Problem;
-use crate::interpolate::Resolved;
+use crate::interpolate::{Resolved, Source};
 use crate::node::{Kind, Node, Scalar as Words};
 use crate::place::Place;
 
@@ -68,6 +68,21 @@ impl<T> Form for Scalar<T> {
 impl<T> Written for Scalar<T> {
     fn write(&self, value: &T) -> Value {
         (self.write)(value)
+    }
+}
+
+impl<T: 'static> Scalar<T> {
+    /// Adds what to write instead of a text that is refused without a help of its own. `hint` takes the text as it
+    /// stands in the file; one that holds a reference is not looked at.
+    pub(crate) fn hint(mut self, hint: fn(&str) -> Option<String>) -> Self {
+        let parse = self.parse;
+        self.parse = Box::new(move |from| {
+            parse(from).map_err(|problem| match (from.source, hint(&from.written)) {
+                (Source::Literal, Some(help)) if problem.help.is_empty() => problem.help(help),
+                _ => problem,
+            })
+        });
+        self
     }
 }
 

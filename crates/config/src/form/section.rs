@@ -16,6 +16,8 @@ pub(crate) struct Section<'a> {
     source: Source<'a>,
     /// Keys asked for so far.
     known: Vec<&'static str>,
+    /// Keys nothing more is said about.
+    excused: Vec<&'static str>,
 }
 
 enum Source<'a> {
@@ -30,7 +32,8 @@ impl<'a> Section<'a> {
             mismatch(place, "a map");
             return None;
         };
-        let mut section = Self { source: Source::Written(place.clone()), known: Vec::new() };
+        let mut section =
+            Self { source: Source::Written(place.clone()), known: Vec::new(), excused: Vec::new() };
         let value = read(&mut section);
         section.report_unknown();
         value
@@ -39,7 +42,7 @@ impl<'a> Section<'a> {
     /// The JSON Schema of what `read` asks for.
     pub(crate) fn describe<T>(read: impl Fn(&mut Self) -> Option<T>) -> Value {
         let source = Source::Described { properties: Map::new(), required: Vec::new() };
-        let mut section = Self { source, known: Vec::new() };
+        let mut section = Self { source, known: Vec::new(), excused: Vec::new() };
         read(&mut section);
         let Source::Described { properties, required } = section.source else { return Value::Null };
         let mut schema = json!({
@@ -102,7 +105,7 @@ impl<'a> Section<'a> {
         match &mut self.source {
             Source::Described { required, .. } => required.push(key),
             Source::Written(place) => {
-                if find(place, key).is_none() {
+                if find(place, key).is_none() && !self.excused.contains(&key) {
                     place.error_at_missing(key, Problem::new("is missing").help(help));
                 }
             }
@@ -121,6 +124,26 @@ impl<'a> Section<'a> {
                 .at_key()
                 .error(Problem::new("is not available in this version").help("remove the key"));
         }
+    }
+
+    /// Reports `keys`, which belong one level deeper under `key`, once for all that are written here.
+    pub(crate) fn misplaced(&mut self, keys: &[&'static str], key: &'static str) {
+        let Source::Written(place) = &self.source else { return };
+        let mut entries = place.entries().iter().filter(|entry| keys.contains(&entry.key.as_str()));
+        let names: Vec<String> = entries.clone().map(|entry| format!("`{}`", entry.key)).collect();
+        let Some(first) = entries.next() else { return };
+        let verb = if names.len() == 1 { "belongs" } else { "belong" };
+        let help = format!("{} {verb} under `{key}:`", names.join(", "));
+        place.entry(first).at_key().error(Problem::new("is not a known key").help(help));
+        self.excused.extend(keys);
+        self.excused.push(key);
+    }
+
+    /// Whether a key is written that nobody knows and that looks like `key`. To be asked after every key was read.
+    pub(crate) fn has_like(&self, key: &str) -> bool {
+        let Source::Written(place) = &self.source else { return false };
+        let mut unknown = place.entries().iter().filter(|entry| !self.known.contains(&entry.key.as_str()));
+        unknown.any(|entry| closest(&entry.key, &self.known) == Some(key))
     }
 
     /// Whether `key` is written, well or badly.
@@ -155,7 +178,8 @@ impl<'a> Section<'a> {
     fn report_unknown(&self) {
         let Source::Written(place) = &self.source else { return };
         for entry in place.entries() {
-            if self.known.contains(&entry.key.as_str()) {
+            let key = entry.key.as_str();
+            if self.known.contains(&key) || self.excused.contains(&key) {
                 continue;
             }
             let help = match closest(&entry.key, &self.known) {

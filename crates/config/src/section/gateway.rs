@@ -123,7 +123,7 @@ fn order(section: &Section<'_>, versions: Option<Vec<Version>>) -> Vec<Version> 
 
 /// One line each about what does not work without the two capabilities that are opt-in.
 fn warn_about_absent(section: &Section<'_>) {
-    if !section.has("streaming") {
+    if !section.has("streaming") && !section.has_like("streaming") {
         let problem = Problem::new(
             "streaming is off: no progress and no log messages reach clients, GET is refused, \
              and 2024-11-05 clients cannot connect",
@@ -133,7 +133,7 @@ fn warn_about_absent(section: &Section<'_>) {
             problem.help("write `streaming: true`, or `streaming: false` to leave it off"),
         );
     }
-    if !section.has("sessions") {
+    if !section.has("sessions") && !section.has_like("sessions") {
         let problem = Problem::new(
             "sessions are off: servers keep no state between the calls of a client, and `logging/setLevel` has no effect",
         );

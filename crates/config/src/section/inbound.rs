@@ -22,7 +22,8 @@ pub(crate) const HELP: &str =
 
 /// `none`, one authorizer, or a list of them.
 pub(crate) fn form(front: &Front) -> impl Form<Out = Inbound> {
-    let none = choice_or(&[("none", ())], "a map such as `{ jwt: { … } }`, or a list of such maps");
+    let none = choice_or(&[("none", ())], "a map such as `{ jwt: { … } }`, or a list of such maps")
+        .hint(|written| (written == "dev").then(|| "write `inbound: { jwt: { issuer: dev } }`".to_owned()));
     let one = block(|section: &mut Section<'_>| authorizer(section, front));
     let several = list(block(|section: &mut Section<'_>| authorizer(section, front)), AUTHORIZERS_MAX);
     Either(

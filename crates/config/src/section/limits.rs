@@ -55,7 +55,8 @@ pub(crate) fn read(section: &mut Section<'_>) -> Option<Limits> {
         batch: section.or("batch", "Messages in one 2025-03-26 batch.", &count(1..=1000), default.batch),
         sessions_per_principal: section.or(
             "sessions_per_principal",
-            "Sessions one caller may hold at a time in one gateway.",
+            "Sessions one caller may hold at a time in one gateway, and sessions held for one caller with one target. \
+             Without authentication, `sessions` counts.",
             &many,
             default.sessions_per_principal,
         ),

@@ -41,7 +41,7 @@ pub(crate) fn read(section: &mut Section<'_>) -> Option<Snapshot> {
     );
     let data_dir = section.or(
         "data_dir",
-        "Where the database and the keyring live; relative to the working directory.",
+        "Where the database and the keyring live; a relative path starts at the folder of this file.",
         &plain_text(PATH_BYTES_MAX),
         "./portcullis-data".to_owned(),
     );

@@ -15,7 +15,9 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 /// `off`, `false`, or a map whose keys all have defaults.
 pub(crate) fn form() -> impl Form<Out = Option<Sessions>> {
-    Either(choice_or(&[("off", None), ("false", None)], "a map"), block(read))
+    let off = choice_or(&[("off", None), ("false", None)], "a map")
+        .hint(|written| matches!(written, "true" | "on" | "yes").then(|| "write `sessions: {}`".to_owned()));
+    Either(off, block(read))
 }
 
 fn read(section: &mut Section<'_>) -> Option<Option<Sessions>> {

@@ -18,6 +18,7 @@ pub(crate) fn read(
     front: &Front,
     sessions: Option<Sessions>,
 ) -> Option<Target> {
+    section.misplaced(&transport::KEYS, "mcp");
     let mcp = section.required(
         "mcp",
         "An MCP server, by URL or as a child process.",

@@ -20,6 +20,9 @@ const ARGUMENT_BYTES_MAX: usize = 64 * 1024;
 const ARGUMENTS_MAX: usize = 500;
 /// Keys that only a child process has.
 const CHILD_KEYS: [&str; 6] = ["args", "env", "cwd", "isolation", "instances_max", "idle"];
+/// Every key of this section.
+pub(crate) const KEYS: [&str; 10] =
+    ["url", "command", "listing", "era", "args", "env", "cwd", "isolation", "instances_max", "idle"];
 
 /// An argument, and whether a secret stands in it.
 struct Argument {
@@ -63,6 +66,10 @@ pub(crate) fn read(section: &mut Section<'_>) -> Option<(Transport, Listing)> {
         section.warn("url", problem.help("use `outbound: { headers: … }` where the server allows it"));
     }
     if let Some(command) = command {
+        if command.contains(char::is_whitespace) {
+            let problem = Problem::new("contains spaces, and all of it is taken for the name of the program");
+            section.warn("command", problem.help("put the arguments into `args`"));
+        }
         return Some((Transport::Stdio(Stdio { command, era, ..child? }), listing));
     }
     url.map(|url| (Transport::Http { url, era }, listing))
@@ -70,7 +77,8 @@ pub(crate) fn read(section: &mut Section<'_>) -> Option<(Transport, Listing)> {
 
 /// The keys of a child process; `command` and `era` are filled in by the caller.
 fn child(section: &mut Section<'_>) -> Option<Stdio> {
-    let args = section.optional("args", "Arguments of `command`.", &list(arguments(), ARGUMENTS_MAX));
+    let args =
+        section.optional("args", "Arguments of `command`.", &list(arguments(), ARGUMENTS_MAX).hint(as_list));
     let env = section.optional(
         "env",
         "Variables for the child besides PATH, HOME, LANG and TMPDIR; it inherits no others.",
@@ -128,6 +136,34 @@ fn refuse_child_keys(section: &Section<'_>) {
         section
             .error(key, Problem::new("belongs to `command`, and this target has a `url`").help("remove it"));
     }
+}
+
+/// What to write instead of arguments in one text. A text that may hold a secret is not repeated.
+fn as_list(text: &str) -> String {
+    const WORDS_SHOWN: usize = 8;
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let may_be_secret = |word: &str| match word.split_once('=') {
+        Some((name, value)) => is_secret(name, value) || is_secret("", value),
+        None => is_secret("", word),
+    };
+    let shown = (1..=WORDS_SHOWN).contains(&words.len())
+        && words.iter().all(|word| is_bare(word) && !may_be_secret(word))
+        && !words.windows(2).any(|pair| is_secret(pair[0], pair[1]));
+    if shown {
+        format!("write `args: [{}]`", words.join(", "))
+    } else {
+        "write `args: [-y, package]`".to_owned()
+    }
+}
+
+/// Whether `word` is a text in a list without quotes around it.
+fn is_bare(word: &str) -> bool {
+    const LENGTH_MAX: usize = 40;
+    let starts =
+        word.trim_start_matches('-').starts_with(|c: char| c.is_ascii_alphanumeric() || "./".contains(c));
+    starts
+        && word.len() <= LENGTH_MAX
+        && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./=+".contains(&b))
 }
 
 fn arguments() -> crate::form::scalar::Scalar<Argument> {

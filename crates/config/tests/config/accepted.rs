@@ -240,12 +240,36 @@ fn the_examples_are_sound() {
 }
 
 #[test]
-fn a_reload_may_change_everything_but_sockets_and_the_store() {
-    let old = snapshot(SOUND);
-    let same = on_top("public_url: http://localhost:1\nlimits: { drain: 1s }");
-    assert!(restart_needed(&old, &snapshot(&same)).is_empty());
+fn a_reload_may_change_everything_but_what_was_made_at_the_start() {
+    let at_start = on_top("public_url: http://localhost:1");
+    let needed = |lines: &str| restart_needed(&snapshot(&at_start), &snapshot(&format!("{lines}\n{SOUND}")));
+    for (lines, key) in [
+        ("public_url: http://localhost:1\nlisten: 127.0.0.1:1", "listen"),
+        ("public_url: http://localhost:1\nadmin: { listen: 127.0.0.1:2 }", "admin.listen"),
+        ("public_url: http://localhost:2", "public_url"),
+        ("public_url: http://localhost:1\ndata_dir: /elsewhere", "data_dir"),
+        ("public_url: http://localhost:1\negress: { allow: [idp.internal] }", "egress.allow"),
+    ] {
+        assert_eq!(needed(lines), [key]);
+    }
+    for (key, written) in [
+        ("in_flight", "7"),
+        ("in_flight_per_principal", "7"),
+        ("connections", "7"),
+        ("read_timeout", "7s"),
+        ("drain", "7s"),
+    ] {
+        let lines = format!("public_url: http://localhost:1\nlimits: {{ {key}: {written} }}");
+        assert_eq!(needed(&lines), [format!("limits.{key}")]);
+    }
+    let free = "public_url: http://localhost:1\nlimits: { request_body: 1MiB, upstream_event: 1MiB, json_depth: 9, \
+                batch: 7, sessions: 7, sessions_per_principal: 7, catalogue_items: 7 }";
+    assert!(needed(free).is_empty());
+    let other = in_gateway("instructions: other\nstreaming: false").replace("  a:", "  b:");
+    assert!(restart_needed(&snapshot(SOUND), &snapshot(&other)).is_empty());
     let moved = on_top("listen: 127.0.0.1:1\nadmin: { listen: 127.0.0.1:2 }\ndata_dir: /elsewhere");
-    assert_eq!(restart_needed(&old, &snapshot(&moved)), ["listen", "admin.listen", "data_dir"]);
+    let all = ["listen", "admin.listen", "public_url", "data_dir"];
+    assert_eq!(restart_needed(&snapshot(SOUND), &snapshot(&moved)), all, "`public_url` follows `listen`");
 }
 
 #[test]

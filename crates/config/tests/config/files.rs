@@ -58,3 +58,17 @@ fn a_sound_file_is_loaded() {
     fs::write(&path, SOUND).expect("written");
     assert_eq!(load(&path, &env).expect("loaded").snapshot.gateways.len(), 1);
 }
+
+#[test]
+fn a_relative_data_directory_starts_at_the_folder_of_the_file() {
+    let directory = tempfile::tempdir().expect("directory");
+    let path = directory.path().join("p.yaml");
+    let data_dir = |lines: &str| {
+        fs::write(&path, format!("{lines}\n{SOUND}")).expect("written");
+        load(&path, &env).expect("loaded").snapshot.data_dir
+    };
+    assert_eq!(data_dir(""), directory.path().join("portcullis-data"));
+    assert_eq!(data_dir("data_dir: ./keys"), directory.path().join("keys"));
+    assert_eq!(data_dir("data_dir: ../keys"), directory.path().join("../keys"));
+    assert_eq!(data_dir("data_dir: /var/lib/keys"), Path::new("/var/lib/keys"));
+}

@@ -5,6 +5,7 @@
 mod accepted;
 mod arbitrary;
 mod files;
+mod helped;
 mod imported;
 mod references;
 mod refused;

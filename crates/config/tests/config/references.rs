@@ -54,6 +54,15 @@ fn an_unset_variable_is_reported_where_it_stands() {
 }
 
 #[test]
+fn a_missing_file_is_reported_with_the_way_on() {
+    refused(
+        &with_header("${file:/nonexistent/secret}"),
+        "p.yaml:6:35: gateways.a.targets.t.outbound.headers.h: cannot read the file `/nonexistent/secret`: \
+         No such file or directory (os error 2)\n  help: create the file, or correct the path",
+    );
+}
+
+#[test]
 fn what_is_no_reference_is_refused() {
     for (written, message) in [
         ("'${a-b}'", "`${a-b}` is not a reference"),

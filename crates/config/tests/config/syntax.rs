@@ -4,7 +4,7 @@ use crate::{SOUND, on_top, refused};
 
 #[test]
 fn an_empty_file_is_told_apart() {
-    for text in ["", "\n\n", "# only a comment\n", "---\n", "~", "null\n"] {
+    for text in ["", " ", "\n\n", "\u{feff}", "# only a comment\n", "---\n", "---\n...\n", "~", "null\n"] {
         refused(
             text,
             "p.yaml: is empty\n  help: write at least `gateways:`, or start from `portcullis import` or the examples",
@@ -35,6 +35,7 @@ fn a_wrong_indentation_is_placed() {
     let diagnostics =
         crate::read("gateways:\n  a:\n    streaming: true\n   inbound: none\n").expect_err("refused");
     assert_eq!((diagnostics.len(), diagnostics[0].line), (1, 4));
+    assert_eq!(diagnostics[0].help, "indent this line like its siblings");
 }
 
 #[test]

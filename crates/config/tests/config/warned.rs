@@ -77,6 +77,16 @@ fn a_public_url_that_does_not_work_or_is_not_encrypted_is_said() {
 }
 
 #[test]
+fn arguments_behind_the_program_are_said() {
+    warned(
+        &in_target("mcp: { command: npx -y server }"),
+        "p.yaml:5:25: warning: gateways.a.targets.t.mcp.command: contains spaces, and all of it is taken for the name \
+         of the program\n  help: put the arguments into `args`",
+    );
+    warned(&in_target("mcp: { command: npx, args: [-y, server] }"), "");
+}
+
+#[test]
 fn names_that_can_meet_are_said() {
     let targets = |separator: &str| {
         in_gateway(&format!(
