@@ -161,8 +161,13 @@ impl Dynamic {
                 }
             }
             Err(error) => {
-                tracing::warn!(gateway = %self.gateway.name, target = %target.name, %error, "cannot list under the caller's identity");
-                self.personal.failed(question.viewer, question.index, &error, now());
+                let news = self.personal.failed(question.viewer, question.index, &error, now());
+                let (gateway, target) = (&*self.gateway.name, &*target.name);
+                if news && !matches!(error, UpstreamError::Cancelled) {
+                    tracing::warn!(gateway.name = gateway, target.name = target, %error, "cannot list under the caller's identity");
+                } else {
+                    tracing::debug!(gateway.name = gateway, target.name = target, %error, "cannot list under the caller's identity");
+                }
             }
         }
     }
@@ -171,7 +176,7 @@ impl Dynamic {
         let fingerprint = fingerprint(target);
         let kept = self.store.replace_names(&self.gateway.name, &target.name, &fingerprint, names);
         if let Err(error) = kept.await {
-            tracing::error!(target = %target.name, %error, "the owners of names are not persisted");
+            tracing::error!(target.name = %target.name, %error, "the owners of names are not persisted");
         }
     }
 

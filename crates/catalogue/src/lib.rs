@@ -8,6 +8,7 @@ mod capture;
 mod claims;
 mod dynamic;
 mod error;
+mod health;
 mod item;
 mod live;
 mod merge;

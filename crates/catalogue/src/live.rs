@@ -142,10 +142,11 @@ impl Catalogue {
         Arc::clone(&self.0.sync).run(stop).await;
     }
 
-    /// Has a default target's lists captured soon. Does nothing for other targets.
+    /// Has a default target's lists captured soon, because calls to it fail: the status then says how it is. However
+    /// often this is asked, a server is asked no more than once in two seconds. Does nothing for other targets.
     pub fn resync(&self, target: &str) {
         if let Some(keeper) = self.keeper_of(target) {
-            keeper.notice();
+            keeper.doubt();
         }
     }
 

@@ -144,11 +144,14 @@ impl Personal {
         shelves.make_room(viewer);
     }
 
-    /// Notes that a pull failed for one principal; what was known stays.
-    pub(crate) fn failed(&self, viewer: Viewer, index: usize, error: &UpstreamError, now: u64) {
-        if let Some(slot) = self.lock().entry(viewer).slots.get_mut(&index) {
-            slot.note(Some(Trouble::from(error)), now);
-        }
+    /// Notes that a pull failed for one principal; what was known stays. Answers whether that is news.
+    pub(crate) fn failed(&self, viewer: Viewer, index: usize, error: &UpstreamError, now: u64) -> bool {
+        let trouble = Some(Trouble::from(error));
+        let mut shelves = self.lock();
+        let Some(slot) = shelves.entry(viewer).slots.get_mut(&index) else { return false };
+        let before = slot.status.trouble;
+        slot.note(trouble, now);
+        before != trouble
     }
 
     /// What is known for one principal, by the target's position in the configuration.

@@ -9,10 +9,11 @@ use futures_util::future::join_all;
 use store::Store;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use upstream::UpstreamError;
 
+use crate::health::Health;
 use crate::pull::{Bounds, Pulled, pull};
 use crate::shared::Shared;
 use crate::source::Source;
@@ -26,6 +27,9 @@ const CHANGE_GAP: Duration = Duration::from_secs(1);
 /// The least time between two captures because of names nobody knows: callers must not be able to flood a server.
 pub(crate) const MISS_GAP: Duration = Duration::from_secs(5);
 
+/// The least time between two captures because calls fail: many failing calls are one doubt.
+const DOUBT_GAP: Duration = Duration::from_secs(2);
+
 /// The first and the longest wait after a failed capture.
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
@@ -37,6 +41,7 @@ pub(crate) struct Keeper {
     index: usize,
     source: Arc<dyn Source>,
     changed: Notify,
+    doubted: Notify,
     wanted: Notify,
     attempts: watch::Sender<u64>,
     attempted_at: Mutex<Option<Instant>>,
@@ -54,11 +59,14 @@ pub(crate) struct Sync {
 }
 
 /// Why a target is captured now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cause {
     /// It is due.
     Due,
     /// Its server says that something changed.
     Changed,
+    /// Calls to its server fail.
+    Doubted,
     /// Somebody asked for a name that is not in the table.
     Wanted,
 }
@@ -71,6 +79,7 @@ impl Keeper {
             index,
             source,
             changed: Notify::new(),
+            doubted: Notify::new(),
             wanted: Notify::new(),
             attempts,
             attempted_at: Mutex::new(None),
@@ -85,6 +94,11 @@ impl Keeper {
     /// Has the lists captured soon. Many notices at a time are one.
     pub(crate) fn notice(&self) {
         self.changed.notify_one();
+    }
+
+    /// Has the lists captured soon, because what is known of the server may not be so any more. Many doubts are one.
+    pub(crate) fn doubt(&self) {
+        self.doubted.notify_one();
     }
 
     /// Returns when the first attempt to capture has ended, well or badly.
@@ -154,6 +168,8 @@ impl Sync {
         let started = Instant::now();
         let Some(target) = self.gateway.targets.get(keeper.index) else { return };
         let (mut backoff, longest) = BACKOFF;
+        let mut health = Health::new(&self.gateway.name, &target.name);
+        let mut cause = Cause::Due;
         loop {
             keeper.attempt_starts();
             let pulled = self.attempt(keeper, target.call_timeout).await;
@@ -163,25 +179,37 @@ impl Sync {
             let rest = match pulled {
                 Ok(pulled) => {
                     backoff = BACKOFF.0;
+                    health.captured(&pulled);
                     self.keep_capture(keeper, pulled).await;
                     target.refresh
                 }
                 Err(error) => {
-                    tracing::warn!(gateway = %self.gateway.name, target = %target.name, %error, "cannot capture the lists");
+                    health.failed(&error);
                     self.shared.failed(keeper.index, &error, self.clock.unix_seconds());
                     let rest = backoff.min(target.refresh);
-                    backoff = (backoff * 2).min(longest);
+                    // Attempts that callers bring about must not put off the next one on schedule.
+                    if cause == Cause::Due {
+                        backoff = (backoff * 2).min(longest);
+                    }
                     rest
                 }
             };
             keeper.attempt_ends();
-            if let Cause::Changed = Self::rest(keeper, rest).await {
-                let gap = keeper
-                    .last_attempt()
-                    .map_or(DEBOUNCE, |at| DEBOUNCE.max(CHANGE_GAP.saturating_sub(at.elapsed())));
-                sleep(gap).await;
-            }
+            cause = Self::rest(keeper, rest).await;
+            Self::hold_back(keeper, cause).await;
         }
+    }
+
+    /// Waits until a capture that a server or its callers bring about may start.
+    async fn hold_back(keeper: &Keeper, cause: Cause) {
+        let gap = match cause {
+            Cause::Due | Cause::Wanted => return,
+            Cause::Changed => CHANGE_GAP,
+            Cause::Doubted => DOUBT_GAP,
+        };
+        let left = keeper.last_attempt().map_or(Duration::ZERO, |at| gap.saturating_sub(at.elapsed()));
+        // Somebody who waits for a name is not made to wait for this.
+        let _ = timeout(DEBOUNCE.max(left), keeper.wanted.notified()).await;
     }
 
     async fn attempt(&self, keeper: &Keeper, time: Duration) -> Result<Pulled, UpstreamError> {
@@ -211,6 +239,7 @@ impl Sync {
         let notice = async {
             tokio::select! {
                 () = keeper.changed.notified() => Cause::Changed,
+                () = keeper.doubted.notified() => Cause::Doubted,
                 () = keeper.wanted.notified() => Cause::Wanted,
             }
         };

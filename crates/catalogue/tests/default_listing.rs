@@ -65,6 +65,45 @@ async fn a_target_that_went_away_stays_listed_and_is_called_stale() {
 }
 
 #[tokio::test]
+async fn a_server_that_died_is_called_stale_when_calls_fail_and_fresh_when_it_is_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let legal = Server::with_tools(&["review"]);
+    let world = World::start(dir.path(), patient(vec![target("legal")]), &[&legal]);
+    world.until_tools("alice", &["legal:legal___review"]).await;
+    let status = |world: &World| world.catalogue.known(&caller("alice").principal).statuses[0].clone();
+    legal.becomes(|_, _, _| Answer::Down);
+    world.clock.advance(Duration::from_secs(30));
+    world.catalogue.resync("legal");
+    world.until(|world| status(world).state == State::Stale).await;
+    world.clock.advance(Duration::from_secs(30));
+    world.catalogue.resync("legal");
+    let asked = legal.asked();
+    world.until(|_| legal.asked() > asked).await;
+    assert_eq!(status(&world).since, 1_000_030);
+    legal.becomes(|_, _, _| Answer::Result(tools_page(&["review"])));
+    world.catalogue.resync("legal");
+    world.until(|world| status(world).state == State::Fresh).await;
+    assert_eq!(status(&world).since, 1_000_060);
+    assert_eq!(status(&world).trouble, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn failing_calls_do_not_flood_a_server() {
+    let dir = tempfile::tempdir().unwrap();
+    let legal = Server::with_tools(&["review"]);
+    let world = World::start(dir.path(), patient(vec![target("legal")]), &[&legal]);
+    world.until_tools("alice", &["legal:legal___review"]).await;
+    let asked = legal.asked();
+    for _ in 0..10_000 {
+        world.catalogue.resync("legal");
+        tokio::time::advance(Duration::from_millis(1)).await;
+        tokio::task::yield_now().await;
+    }
+    let asked = legal.asked() - asked;
+    assert!((2..=6).contains(&asked), "{asked} times in ten seconds");
+}
+
+#[tokio::test]
 async fn another_url_under_the_same_name_does_not_inherit_the_lists() {
     let dir = tempfile::tempdir().unwrap();
     let legal = Server::with_tools(&["review"]);

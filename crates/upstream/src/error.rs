@@ -5,6 +5,15 @@ use std::time::Duration;
 use mcp::ErrorObject;
 use mcp::code::{ANSWER_TOO_LARGE, BACKEND_BROKE_PROTOCOL, BACKEND_TIMEOUT, UNAVAILABLE};
 
+#[cfg(test)]
+mod tests;
+
+/// Begins the part of a cause that says when it is tried again.
+pub(crate) const NEXT_ATTEMPT: &str = "; next attempt in ";
+
+/// Begins the part of a cause that quotes what a child printed last.
+pub(crate) const LAST_LINE: &str = "; the last line on its stderr: ";
+
 /// Why a target did not answer. The cause goes to the log; the client gets [`UpstreamError::to_error`].
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum UpstreamError {
@@ -15,7 +24,7 @@ pub enum UpstreamError {
     #[error("ended before it answered: {0}")]
     Lost(String),
     /// No answer within the bound.
-    #[error("did not answer within {0:?}")]
+    #[error("did not answer within {:?}", rounded(*.0))]
     Timeout(Duration),
     /// What came back is not MCP.
     #[error("broke the protocol: {0}")]
@@ -67,9 +76,25 @@ impl UpstreamError {
         ErrorObject::new(code, format!("The server `{target}` {sentence}."))
     }
 
+    /// The cause without what differs each time: when it is tried again, and what a child printed last. Two failures with
+    /// the same reason need not be reported twice.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        let mut reason = self.to_string();
+        let changing = [NEXT_ATTEMPT, LAST_LINE].into_iter().filter_map(|begin| reason.find(begin)).min();
+        reason.truncate(changing.unwrap_or(reason.len()));
+        reason
+    }
+
     /// Whether the server cannot have seen the request, so that repeating it cannot run it twice.
     #[must_use]
     pub fn nothing_sent(&self) -> bool {
         matches!(self, Self::Unreachable(_) | Self::NoCredential(_) | Self::Busy(_))
     }
+}
+
+/// A time as it is told to people: nobody needs more than milliseconds.
+pub(crate) fn rounded(time: Duration) -> Duration {
+    let millis = time.as_micros().saturating_add(500) / 1000;
+    Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX))
 }

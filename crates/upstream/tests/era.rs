@@ -218,3 +218,10 @@ async fn server_that_refuses_every_call_is_not_found_out_again_each_time() {
     }
     assert_eq!((server.count("tools/call"), server.count("server/discover")), (5, 2));
 }
+
+#[tokio::test]
+async fn wrong_path_is_asked_about() {
+    let server = Server::start(|_: &Seen| status(404)).await;
+    let failure = call(&upstream(&server), &alice(), tool_call()).await.unwrap_err();
+    assert!(failure.to_string().ends_with("is the path right? most servers are at `/mcp`"), "{failure}");
+}

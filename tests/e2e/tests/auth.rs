@@ -308,7 +308,11 @@ async fn a_user_cannot_hold_more_sessions_than_it_may() -> Result<()> {
         held.push(Session::open(&alice, "2025-11-25").await?);
     }
     let refused = alice.post(Session::initialize("2025-11-25", json!({}))).send().await?;
-    assert_eq!((refused.status, refused.error_code()?), (200, 1429), "legacy clients need a body they can read");
+    assert_eq!(
+        (refused.status, refused.error_code()?),
+        (200, 1429),
+        "legacy clients need a body they can read"
+    );
     Session::open(&user("bob"), "2025-11-25").await?;
     held[0].delete().send().await?;
     Session::open(&alice, "2025-11-25").await?;

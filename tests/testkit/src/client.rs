@@ -1,13 +1,17 @@
 //! An HTTP and MCP client that sends exactly what it is told, one connection per request, and shows exactly what
 //! came back. It repairs nothing, follows nothing and retries nothing.
 
-mod http;
+mod call;
 mod legacy;
 mod modern;
+mod reply;
+mod streaming;
 
-pub use http::{Call, Endpoint, Reply, Streaming, raw_exchange};
+pub use call::{Call, Endpoint, raw_exchange};
 pub use legacy::{LEGACY_VERSIONS, Session};
 pub use modern::{MODERN, Modern, meta};
+pub use reply::Reply;
+pub use streaming::Streaming;
 
 use serde_json::{Value, json};
 

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use identity::Principal;
@@ -13,7 +13,7 @@ use tokio::sync::{Notify, broadcast, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::link::{Link, Outgoing, Tally};
+use super::link::{End, Link, Outgoing, Tally};
 use super::stream::{CallStream, Patience};
 use super::task::Task;
 use super::waiter::{Role, Waiter};
@@ -49,6 +49,8 @@ struct Shared {
     calls: Mutex<BTreeSet<u64>>,
     /// Messages that the server sent.
     heard: Arc<AtomicU64>,
+    /// Why it ended.
+    end: Arc<OnceLock<End>>,
     facts: Mutex<Option<Arc<ServerFacts>>>,
     level: Mutex<Option<Level>>,
 }
@@ -98,13 +100,19 @@ impl Connection {
             used: Mutex::new(Instant::now()),
             calls: Mutex::default(),
             heard: Arc::default(),
+            end: Arc::default(),
             facts: Mutex::new(None),
             level: Mutex::new(None),
         };
         let (given_up, changes, ended) =
             (shared.given_up.clone(), shared.changes.clone(), shared.ended.clone());
         let task = Task::new(link, requests, tally, given_up, shared.heard.clone());
-        tokio::spawn(task.run(changes, ended));
+        let end = shared.end.clone();
+        tokio::spawn(async move {
+            // However the task ends, whoever waits for that is told.
+            let _ended = ended.drop_guard();
+            let _ = end.set(task.run(changes).await);
+        });
         Self(Arc::new(shared))
     }
 
@@ -206,6 +214,11 @@ impl Connection {
     /// Resolves when every request has learned that the connection ended.
     pub(super) async fn ended(&self) {
         self.0.ended.cancelled().await;
+    }
+
+    /// Why it ended; `None` before that.
+    pub(super) fn end(&self) -> Option<String> {
+        self.0.end.get().map(ToString::to_string)
     }
 
     /// Asks a server that let the call `late` time out whether it is there at all. When nothing whatever is heard of it

@@ -49,13 +49,25 @@ impl Connections {
     async fn watch(&self, changed: &mpsc::Sender<Kind>) {
         let mut retry = RETRY_MIN;
         let mut again = false;
+        // Whether the connection is gone, and nobody was told that it cannot be opened again.
+        let mut lost = false;
         loop {
             match self.watch_once(changed, again).await {
                 Ok(End::Unwanted) => return,
                 // It is asked on schedule only; the connection may end meanwhile.
                 Ok(End::Silent) => return std::future::pending().await,
-                Ok(End::Lost) => retry = RETRY_MIN,
-                Err(_) => retry = (retry * 2).min(RETRY_MAX),
+                Ok(End::Lost) => {
+                    retry = RETRY_MIN;
+                    lost = true;
+                }
+                Err(error) => {
+                    tracing::debug!(target.name = self.opener().name(), %error, "no feed");
+                    // Whoever asks for the lists now learns how the server is.
+                    if std::mem::take(&mut lost) && tell(changed, &Kind::ALL).await.is_err() {
+                        return;
+                    }
+                    retry = (retry * 2).min(RETRY_MAX);
+                }
             }
             again = true;
             sleep(retry).await;

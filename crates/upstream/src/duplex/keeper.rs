@@ -31,7 +31,7 @@ impl Keeper {
     ) {
         let failures = rest.as_ref().map_or(0, |rest| rest.failures);
         let opened = tokio::select! {
-            opened = self.open(rest) => opened.map_err(before_sending),
+            opened = self.open(rest) => opened.map_err(|error| before_sending(error, self.pool.connect_timeout())),
             () = self.pool.closed() => Err(UpstreamError::Cancelled),
         };
         let connection = match &opened {
@@ -51,6 +51,7 @@ impl Keeper {
         announce.send_replace(Some(opened));
         drop(lease);
         self.look_after(&connection).await;
+        self.report_end(&connection, failures);
         self.vacate(&connection, since, failures);
         let tally = self.pool.tally();
         tracing::debug!(
@@ -72,13 +73,34 @@ impl Keeper {
     fn rest(&self, failures: u32, error: &UpstreamError) {
         if passes(error) {
             let mut slots = self.pool.slots();
-            if slots.get(&self.affinity).is_some_and(|slot| self.is_own(slot)) {
+            if !slots.get(&self.affinity).is_some_and(|slot| self.is_own(slot)) {
+                return;
+            }
+            if failures == 0 {
                 slots.remove(&self.affinity);
+            } else {
+                slots.insert(self.affinity, Slot::Resting(Rest::over(failures, error.clone())));
             }
             return;
         }
-        tracing::warn!(target.name = self.pool.opener().name(), %error, "cannot connect to the server");
+        // Whoever waits for the connection is told, and reports it.
+        tracing::debug!(target.name = self.pool.opener().name(), %error, "cannot connect to the server");
         self.settle(Slot::Resting(Rest::after(failures, error.clone())));
+    }
+
+    /// Says once in a series of failures that a connection ended which was not to.
+    fn report_end(&self, connection: &Connection, failures: u32) {
+        let name = self.pool.opener().name();
+        let why = connection.end().unwrap_or_else(|| "unknown".to_owned());
+        if failures == 0 && !connection.is_retired() {
+            tracing::warn!(
+                target.name = name,
+                why,
+                "the connection ended; it is opened again when it is needed"
+            );
+        } else {
+            tracing::debug!(target.name = name, why, "the connection ended");
+        }
     }
 
     fn is_own(&self, slot: &Slot) -> bool {

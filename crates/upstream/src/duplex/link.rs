@@ -54,11 +54,13 @@ pub(super) enum Incoming {
 }
 
 /// Why nothing will come any more.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub(super) enum End {
     /// The server went away, or was stopped.
+    #[error("{0}")]
     Closed(String),
     /// One message was larger than this many bytes.
+    #[error("a message was larger than {0} bytes")]
     TooLarge(usize),
 }
 

@@ -12,8 +12,9 @@ use super::connection::Connection;
 use super::era::EraMemory;
 use super::handshake::shake;
 use super::link::{Link, Tally};
+use super::slot::not_ready;
 use super::sse;
-use super::stdio::{self, Program};
+use super::stdio::{self, LastLine, Program};
 use crate::{Affinity, Caller, UpstreamError};
 
 /// An HTTP+SSE connection that belongs to no client session and that nobody used for this long is ended.
@@ -76,7 +77,7 @@ impl Opener {
         }
     }
 
-    /// Opens a connection and shakes hands on it, before `deadline`.
+    /// Opens a connection and shakes hands on it, within `limit`.
     ///
     /// # Errors
     /// There is none to be had; no client's request was sent.
@@ -84,9 +85,10 @@ impl Opener {
         &self,
         affinity: Affinity,
         caller: Option<&Caller>,
-        deadline: Instant,
+        limit: Duration,
         (tally, tasks): (&Arc<Tally>, &TaskTracker),
     ) -> Result<Connection, UpstreamError> {
+        let deadline = Instant::now() + limit;
         match self {
             Self::Sse(server) => {
                 let principal = caller.map(|caller| caller.principal.clone());
@@ -95,8 +97,10 @@ impl Opener {
             }
             Self::Stdio { program, era, places } => {
                 let start = async |era| {
-                    let link = stdio::spawn(program, place(places, affinity, deadline).await?, tasks)?;
-                    introduce(link, era, deadline, tally).await
+                    let place = place(places, affinity, deadline).await?;
+                    let (link, printed) = stdio::spawn(program, place, tasks)?;
+                    let opened = introduce(link, era, deadline, tally).await;
+                    opened.map_err(|error| silent(error, limit, &printed))
                 };
                 let assumed = era.assumed();
                 let opened = match start(assumed).await {
@@ -125,6 +129,17 @@ async fn introduce(
             Err(error)
         }
     }
+}
+
+/// What is said of a child that did not get ready in time: what it printed usually says why.
+fn silent(error: UpstreamError, limit: Duration, printed: &LastLine) -> UpstreamError {
+    if !matches!(error, UpstreamError::Timeout(_)) {
+        return error;
+    }
+    let printed = printed.quoted().unwrap_or_else(|| {
+        "; it printed nothing; it does not inherit proxy or CA variables, name them in `env`".to_owned()
+    });
+    UpstreamError::Unreachable(format!("{}{printed}", not_ready(limit)))
 }
 
 /// A place for one more child. There is one, unless a child that was there before is still being ended.

@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
@@ -238,8 +237,13 @@ impl Connections {
         affinity: Affinity,
         caller: Option<&Caller>,
     ) -> Result<Connection, UpstreamError> {
-        let deadline = Instant::now() + self.0.connect_timeout;
-        self.0.opener.open(affinity, caller, deadline, (&self.0.tally, &self.0.tasks)).await
+        let limit = self.0.connect_timeout;
+        self.0.opener.open(affinity, caller, limit, (&self.0.tally, &self.0.tasks)).await
+    }
+
+    /// How long a connection may take to be opened.
+    pub(super) fn connect_timeout(&self) -> Duration {
+        self.0.connect_timeout
     }
 
     pub(super) fn opener(&self) -> &Opener {

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::connection::Connection;
 use crate::UpstreamError;
+use crate::error::{NEXT_ATTEMPT, rounded};
 
 #[cfg(test)]
 mod tests;
@@ -72,6 +73,11 @@ impl Slot {
 }
 
 impl Rest {
+    /// No rest, with the failures so far: an attempt came to nothing that says nothing of the server.
+    pub(super) fn over(failures: u32, error: UpstreamError) -> Self {
+        Self { until: Instant::now(), failures, error }
+    }
+
     /// The rest after one more failure than `failures`.
     pub(super) fn after(failures: u32, error: UpstreamError) -> Self {
         let rest = REST_MIN.saturating_mul(1 << failures.min(16)).min(REST_MAX);
@@ -82,7 +88,7 @@ impl Rest {
     pub(super) fn refusal(&self) -> UpstreamError {
         match &self.error {
             UpstreamError::Unreachable(why) => {
-                UpstreamError::Unreachable(format!("{why}; next attempt in {:?}", self.left()))
+                UpstreamError::Unreachable(format!("{why}{NEXT_ATTEMPT}{:?}", rounded(self.left())))
             }
             error => error.clone(),
         }
@@ -100,13 +106,17 @@ pub(super) fn passes(error: &UpstreamError) -> bool {
 }
 
 /// What a failed opening means for a request that waits for it: none of it was sent.
-pub(super) fn before_sending(error: UpstreamError) -> UpstreamError {
+/// `limit` is the time that it had.
+pub(super) fn before_sending(error: UpstreamError, limit: Duration) -> UpstreamError {
     match error {
         UpstreamError::Lost(why) => UpstreamError::Unreachable(why),
-        UpstreamError::Timeout(after) => {
-            UpstreamError::Unreachable(format!("it was not ready within {after:?}; see `connect_timeout`"))
-        }
+        UpstreamError::Timeout(_) => UpstreamError::Unreachable(not_ready(limit)),
         UpstreamError::Cancelled => UpstreamError::Unreachable("the connection ended at once".to_owned()),
         other => other,
     }
+}
+
+/// What is said of a server that did not shake hands within `limit`.
+pub(super) fn not_ready(limit: Duration) -> String {
+    format!("it was not ready within {:?}; see `connect_timeout`", rounded(limit))
 }

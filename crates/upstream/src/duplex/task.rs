@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use mcp::{Body, Kind, Message, Payload};
 use tokio::sync::{Notify, broadcast, mpsc};
-use tokio_util::sync::CancellationToken;
 
 use super::link::{End, Incoming, Link, Outgoing, Tally};
 use super::table::{Left, Table};
@@ -45,11 +44,10 @@ impl Task {
         Self { requests, link, table: Table::new(tally.clone()), tally, given_up, heard }
     }
 
-    /// Works until the transport ends, and then cancels `ended`. Sends changed lists to `changes`.
-    pub(super) async fn run(mut self, changes: broadcast::Sender<&'static [Kind]>, ended: CancellationToken) {
+    /// Works until the transport ends; answers why it did. Sends changed lists to `changes`.
+    pub(super) async fn run(mut self, changes: broadcast::Sender<&'static [Kind]>) -> End {
         // However this task ends, its transport ends with it.
         let _stop = self.link.stop.clone().drop_guard();
-        let _ended = ended.drop_guard();
         let end = loop {
             let work = tokio::select! {
                 biased;
@@ -78,6 +76,7 @@ impl Task {
             }
         };
         self.finish(&end);
+        end
     }
 
     fn take_in(&mut self, incoming: Incoming, changes: &broadcast::Sender<&'static [Kind]>) {

@@ -104,7 +104,7 @@ impl Streamable {
             Ok(_) => return Ok(Dialect::Legacy),
             Err(failure) => failure,
         };
-        if failure.evidence == Evidence::PerhapsSse {
+        if matches!(failure.evidence, Evidence::PerhapsSse | Evidence::NotFound) {
             match self.sse.facts(caller).await {
                 Ok(_) => return Ok(Dialect::Sse),
                 Err(UpstreamError::Unauthorized(status)) => return Err(UpstreamError::Unauthorized(status)),
@@ -113,6 +113,11 @@ impl Streamable {
                 }
             }
         }
-        Err(failure.error)
+        Err(match (failure.evidence, failure.error) {
+            (Evidence::NotFound, UpstreamError::BrokeProtocol(why)) => {
+                UpstreamError::BrokeProtocol(format!("{why}; is the path right? most servers are at `/mcp`"))
+            }
+            (_, error) => error,
+        })
     }
 }

@@ -50,6 +50,8 @@ pub(super) async fn run(driver: &Streamable, changed: mpsc::Sender<Kind>, stop: 
 async fn watch(driver: &Streamable, changed: &mpsc::Sender<Kind>, stop: &CancellationToken) {
     let mut pause = PAUSE_MIN;
     let mut gap = Gap::None;
+    // Whether a stream broke, and nobody was told that it cannot be opened again.
+    let mut broke = false;
     loop {
         let begun = Instant::now();
         let ended = once(driver, changed, stop, &mut gap).await;
@@ -59,11 +61,16 @@ async fn watch(driver: &Streamable, changed: &mpsc::Sender<Kind>, stop: &Cancell
         let wait = match ended {
             Ok(Ended::After(last)) => {
                 gap = last.map_or(Gap::Unknown, Gap::From);
+                broke = true;
                 pause
             }
             Ok(Ended::Without) => PAUSE_WITHOUT,
             Err(error) => {
                 tracing::debug!(target.name = %driver.endpoint.target.name, %error, "no feed");
+                // Whoever asks for the lists now learns how the server is.
+                if std::mem::take(&mut broke) {
+                    announce(changed, &Kind::ALL).await;
+                }
                 pause
             }
         };

@@ -31,8 +31,10 @@ pub(super) enum Evidence {
     None,
     /// It answered, and not as a legacy server does.
     NotLegacy,
-    /// HTTP 400, 404 or 405: it may speak HTTP+SSE (MCP 2025-11-25, Backwards Compatibility).
+    /// HTTP 400 or 405: it may speak HTTP+SSE (MCP 2025-11-25, Backwards Compatibility).
     PerhapsSse,
+    /// HTTP 404: it may speak HTTP+SSE as well, or there is nothing at this path.
+    NotFound,
 }
 
 /// Opens a session for `caller`, or for the gateway itself.
@@ -90,7 +92,8 @@ impl Evidence {
     /// What a status says that did not come with an `InitializeResult`.
     fn of(status: StatusCode) -> Self {
         match status.as_u16() {
-            400 | 404 | 405 => Self::PerhapsSse,
+            400 | 405 => Self::PerhapsSse,
+            404 => Self::NotFound,
             // A server in trouble says nothing about how it is spoken to.
             500.. => Self::None,
             _ => Self::NotLegacy,

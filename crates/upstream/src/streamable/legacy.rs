@@ -62,7 +62,7 @@ impl From<OpenError> for Failure {
     fn from(OpenError { error, evidence }: OpenError) -> Self {
         match (evidence, error) {
             (Evidence::None, error) => Self::Final(error),
-            (Evidence::NotLegacy | Evidence::PerhapsSse, error) => {
+            (Evidence::NotLegacy | Evidence::PerhapsSse | Evidence::NotFound, error) => {
                 Self::Refused(Err::<Reply, UpstreamError>(error))
             }
         }

@@ -3,7 +3,8 @@
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
-use super::http::{Call, Endpoint, Reply};
+use super::call::{Call, Endpoint};
+use super::reply::Reply;
 use super::{notification, request};
 
 /// The legacy revisions of Streamable HTTP, oldest first.

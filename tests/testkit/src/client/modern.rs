@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::http::{Call, Endpoint, Reply};
+use super::call::{Call, Endpoint};
+use super::reply::Reply;
 use super::request;
 
 /// The modern revision.

@@ -3,7 +3,9 @@
 //! changed on the way. It uses no MCP library on purpose.
 
 mod behaviour;
+mod correct;
 mod ledger;
+mod request;
 mod server;
 mod wire;
 

@@ -1,17 +1,17 @@
 //! One connection of a hostile backend: what is scripted, else a correct answer.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use serde_json::value::RawValue;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::net::TcpStream;
 
+use super::Script;
 use super::behaviour::Behaviour;
+use super::correct::correct;
 use super::ledger::{Arrival, Ledger};
+use super::request::Request;
 use super::wire::Connection;
-use super::{Manner, Script};
 
 const JSON: &str = "application/json";
 /// Bytes written at a time where there is no end.
@@ -36,54 +36,6 @@ pub(super) async fn serve(socket: TcpStream, script: Arc<Script>, ledger: Ledger
     }
 }
 
-/// The parts of a request that an answer may repeat, as they were spelled.
-struct Request {
-    method: String,
-    id: Option<String>,
-    token: Option<String>,
-    tool: Option<String>,
-    cursor: Option<String>,
-}
-
-impl Request {
-    fn of(arrival: &Arrival) -> Self {
-        #[derive(serde::Deserialize)]
-        struct Envelope<'a> {
-            #[serde(borrow)]
-            id: Option<&'a RawValue>,
-            #[serde(borrow)]
-            params: Option<&'a RawValue>,
-        }
-        #[derive(serde::Deserialize)]
-        struct Params<'a> {
-            #[serde(borrow, rename = "_meta")]
-            meta: Option<Meta<'a>>,
-        }
-        #[derive(serde::Deserialize)]
-        struct Meta<'a> {
-            #[serde(borrow, rename = "progressToken")]
-            token: Option<&'a RawValue>,
-        }
-        let envelope: Option<Envelope<'_>> = serde_json::from_str(&arrival.body).ok();
-        let params = envelope.as_ref().and_then(|envelope| envelope.params);
-        let meta = params.and_then(|params| serde_json::from_str::<Params<'_>>(params.get()).ok());
-        let message = arrival.message();
-        let text = |pointer: &str| message.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
-        Self {
-            method: arrival.method(),
-            id: envelope.as_ref().and_then(|envelope| envelope.id).map(|id| id.get().to_owned()),
-            token: meta.and_then(|params| params.meta?.token).map(|token| token.get().to_owned()),
-            tool: text("/params/name"),
-            cursor: text("/params/cursor"),
-        }
-    }
-
-    fn fill(&self, text: &str) -> String {
-        let id = self.id.as_deref().unwrap_or("null");
-        text.replace("{id}", id).replace("{token}", self.token.as_deref().unwrap_or("null"))
-    }
-}
-
 fn choose(script: &Script, arrival: &Arrival, request: &Request) -> Behaviour {
     let called = request.tool.as_ref().filter(|_| request.method == "tools/call");
     if let Some(behaviour) = called.and_then(|tool| script.calls.get(tool)) {
@@ -93,73 +45,6 @@ fn choose(script: &Script, arrival: &Arrival, request: &Request) -> Behaviour {
         Some(behaviour) => behaviour.clone(),
         None => correct(script, arrival, request),
     }
-}
-
-fn correct(script: &Script, arrival: &Arrival, request: &Request) -> Behaviour {
-    let legacy = script.manner == Manner::Legacy;
-    if arrival.verb != "POST" {
-        let status = if legacy && arrival.verb == "DELETE" { 200 } else { 405 };
-        return Behaviour::Http(status, Vec::new(), String::new());
-    }
-    if request.id.is_none() {
-        return Behaviour::Http(202, Vec::new(), String::new());
-    }
-    if legacy && request.method != "initialize" && arrival.header("mcp-session-id").is_none() {
-        return Behaviour::Http(400, Vec::new(), "no session".to_owned());
-    }
-    match request.method.as_str() {
-        "initialize" if legacy => initialize(script, arrival),
-        "server/discover" if !legacy => Behaviour::Result(
-            json!({
-                "resultType": "complete",
-                "supportedVersions": ["2026-07-28"],
-                "capabilities": script.capabilities,
-                "ttlMs": 60000,
-                "cacheScope": "public",
-                "_meta": {"io.modelcontextprotocol/serverInfo": {"name": "hostile", "version": "1.0.0"}},
-            })
-            .to_string(),
-        ),
-        "ping" if legacy => Behaviour::Result("{}".to_owned()),
-        "tools/list" => Behaviour::Result(list("tools", &script.tools, legacy)),
-        "prompts/list" if script.capabilities.get("prompts").is_some() => {
-            Behaviour::Result(list("prompts", &[], legacy))
-        }
-        "resources/list" if script.capabilities.get("resources").is_some() => {
-            Behaviour::Result(list("resources", &[], legacy))
-        }
-        "resources/templates/list" if script.capabilities.get("resources").is_some() => {
-            Behaviour::Result(list("resourceTemplates", &[], legacy))
-        }
-        "tools/call" => Behaviour::Error(json!({"code": -32602, "message": "Unknown tool"}).to_string()),
-        method => {
-            let error = json!({"code": -32601, "message": format!("Method not found: {method}")});
-            let body = format!(r#"{{"jsonrpc":"2.0","id":{{id}},"error":{error}}}"#);
-            let status = if legacy { 200 } else { 404 };
-            Behaviour::Http(status, vec![("content-type".to_owned(), JSON.to_owned())], body)
-        }
-    }
-}
-
-fn initialize(script: &Script, arrival: &Arrival) -> Behaviour {
-    static NEXT: AtomicU64 = AtomicU64::new(1);
-    let message = arrival.message();
-    let asked = message.pointer("/params/protocolVersion").and_then(Value::as_str).unwrap_or_default();
-    let known = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"];
-    let version = if known.contains(&asked) { asked } else { "2025-11-25" };
-    let result = json!({
-        "protocolVersion": version,
-        "capabilities": script.capabilities,
-        "serverInfo": {"name": "hostile", "version": "1.0.0"},
-    });
-    let session = format!("hostile-{}", NEXT.fetch_add(1, Ordering::Relaxed));
-    let headers = vec![("content-type".to_owned(), JSON.to_owned()), ("mcp-session-id".to_owned(), session)];
-    Behaviour::Http(200, headers, format!(r#"{{"jsonrpc":"2.0","id":{{id}},"result":{result}}}"#))
-}
-
-fn list(key: &str, items: &[String], legacy: bool) -> String {
-    let hints = if legacy { "" } else { r#","resultType":"complete","ttlMs":0,"cacheScope":"public""# };
-    format!(r#"{{"{key}":[{}]{hints}}}"#, items.join(","))
 }
 
 async fn act(connection: &mut Connection, behaviour: Behaviour, request: &Request, ledger: &Ledger) -> After {

@@ -36,6 +36,6 @@ fn handshake_that_failed_never_looks_like_a_call_that_may_have_run() {
         UpstreamError::Timeout(Duration::from_secs(1)),
         UpstreamError::Cancelled,
     ] {
-        assert!(before_sending(error).nothing_sent());
+        assert!(before_sending(error, STABLE).nothing_sent());
     }
 }

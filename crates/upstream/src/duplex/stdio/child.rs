@@ -13,11 +13,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::process::{Child, Command};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use super::framing::{LineError, Lines, Written, write_line};
+use super::stderr::LastLine;
 use super::{environment, stderr, stop};
 use crate::UpstreamError;
 use crate::duplex::link::{End, INCOMING_MAX, Incoming, Link, OUTGOING_MAX, Outgoing, Tally};
@@ -40,7 +41,7 @@ pub(in crate::duplex) struct Program {
     pub(in crate::duplex) tally: Arc<Tally>,
 }
 
-/// Starts the process. `place` is held until it has ended and was reaped; `tasks` can wait for that.
+/// Starts the process; answers with what it prints last on stderr, too. `place` is held until it has ended and was reaped; `tasks` can wait for that.
 ///
 /// # Errors
 /// The program cannot be run.
@@ -48,7 +49,8 @@ pub(in crate::duplex) fn spawn(
     program: &Program,
     place: Option<OwnedSemaphorePermit>,
     tasks: &TaskTracker,
-) -> Result<Link, UpstreamError> {
+) -> Result<(Link, LastLine), UpstreamError> {
+    tracing::info!(target.name = %program.server, command = program.stdio.command, "starting a child process");
     let mut child = command(&program.stdio).spawn().map_err(|error| cannot_run(program, &error))?;
     let (Some(stdin), Some(stdout), Some(printed)) =
         (child.stdin.take(), child.stdout.take(), child.stderr.take())
@@ -58,6 +60,8 @@ pub(in crate::duplex) fn spawn(
     let pid = child.id();
     tracing::debug!(target.name = %program.server, pid, "started the child process");
     let stop = CancellationToken::new();
+    let deaf = CancellationToken::new();
+    let last = LastLine::new(environment::secrets(&program.stdio));
     let (outgoing, to_write) = mpsc::channel(OUTGOING_MAX);
     let (tell, incoming) = mpsc::channel(INCOMING_MAX);
     let keeper = Keeper {
@@ -67,12 +71,14 @@ pub(in crate::duplex) fn spawn(
         reader: tokio::spawn(read(stdout, program.clone(), tell.clone())),
         tell,
         stop: stop.clone(),
+        deaf: deaf.clone(),
         _place: place,
-        _stderr: AbortOnDropHandle::new(tokio::spawn(log_stderr(printed, program))),
+        stderr: AbortOnDropHandle::new(tokio::spawn(log_stderr(printed, program, last.clone()))),
+        last: last.clone(),
     };
-    tokio::spawn(write(stdin, to_write, program.stall, stop.clone()));
+    tokio::spawn(write(stdin, to_write, program.stall, (stop.clone(), deaf)));
     tasks.spawn(keeper.keep());
-    Ok(Link { server: program.server.clone(), outgoing, incoming, stop })
+    Ok((Link { server: program.server.clone(), outgoing, incoming, stop }, last))
 }
 
 fn command(stdio: &config::Stdio) -> Command {
@@ -96,11 +102,10 @@ fn command(stdio: &config::Stdio) -> Command {
 fn cannot_run(program: &Program, error: &std::io::Error) -> UpstreamError {
     let command = &program.stdio.command;
     let directory = program.stdio.cwd.clone().unwrap_or_else(|| PathBuf::from("."));
-    tracing::error!(
-        target.name = %program.server, command, directory = %directory.display(), %error,
-        "cannot start the server's program; check `command`, `cwd` and PATH"
-    );
-    UpstreamError::Unreachable(format!("cannot start `{command}`: {error}"))
+    let directory = directory.display();
+    UpstreamError::Unreachable(format!(
+        "cannot start `{command}` in `{directory}`: {error}; check `command`, `cwd` and PATH"
+    ))
 }
 
 /// Owns the process from start to end.
@@ -111,8 +116,11 @@ struct Keeper {
     reader: JoinHandle<End>,
     tell: mpsc::Sender<Incoming>,
     stop: CancellationToken,
+    /// Its stdin cannot be written any more, usually because it has ended.
+    deaf: CancellationToken,
     _place: Option<OwnedSemaphorePermit>,
-    _stderr: AbortOnDropHandle<()>,
+    stderr: AbortOnDropHandle<()>,
+    last: LastLine,
 }
 
 impl Keeper {
@@ -122,30 +130,46 @@ impl Keeper {
             _ = self.child.wait() => None,
             () = self.stop.cancelled() => None,
         };
-        let asked = self.stop.is_cancelled();
+        let asked = self.stop.is_cancelled() && !self.deaf.is_cancelled();
         let read_to_end = end.is_some();
-        // Whoever waits for an answer learns it before the process is cleared away.
-        if let Some(end) = end {
-            self.tell(end).await;
-        }
         // The writer closes stdin on this.
         self.stop.cancel();
+        // Whoever waits for an answer learns it before the process is cleared away.
+        if let Some(end) = end {
+            let end = if asked { end } else { self.explained(end).await };
+            self.tell(end).await;
+        }
         let ended_by_itself = matches!(self.child.try_wait(), Ok(Some(_)));
         if !read_to_end && ended_by_itself {
             let end = self.drain().await;
+            let end = self.explained(end).await;
             self.tell(end).await;
         }
         let status = stop::stop(&mut self.child, self.group).await;
         let status = status.map_or_else(|| "unknown".to_owned(), |status| status.to_string());
         if !read_to_end && !ended_by_itself {
             let end = self.drain().await;
+            let end = if asked { end } else { self.explained(end).await };
             self.tell(end).await;
         }
-        if asked {
-            tracing::debug!(target.name = %self.server, %status, "the child process was stopped");
-        } else {
-            tracing::warn!(target.name = %self.server, %status, "the child process ended; the next request starts it again");
-        }
+        // Who needed it is told, and reports an end that was not asked for.
+        tracing::debug!(target.name = %self.server, %status, asked, "the child process ended");
+    }
+
+    /// The end of a process that was not asked to end, with its exit status and its last words, as far as they can be
+    /// had at once.
+    async fn explained(&mut self, end: End) -> End {
+        let End::Closed(why) = end else { return end };
+        let deadline = Instant::now() + DRAIN;
+        let why = match timeout_at(deadline, self.child.wait()).await {
+            Ok(Ok(status)) => {
+                // What it started may hold the pipe open.
+                let _ = timeout_at(deadline, &mut self.stderr).await;
+                format!("it ended ({status})")
+            }
+            _ => why,
+        };
+        End::Closed(format!("{why}{}", self.last.quoted().unwrap_or_default()))
     }
 
     /// What the process still wrote before it ended.
@@ -200,7 +224,7 @@ async fn write<W>(
     mut stdin: W,
     mut outgoing: mpsc::Receiver<Outgoing>,
     stall: Duration,
-    stop: CancellationToken,
+    (stop, deaf): (CancellationToken, CancellationToken),
 ) where
     W: AsyncWrite + Unpin,
 {
@@ -216,6 +240,7 @@ async fn write<W>(
                 _ => {}
             }
             if written != Written::Whole {
+                deaf.cancel();
                 return;
             }
         }
@@ -227,11 +252,10 @@ async fn write<W>(
     stop.cancel();
 }
 
-fn log_stderr<R>(stderr: R, program: &Program) -> impl Future<Output = ()> + use<R>
+fn log_stderr<R>(stderr: R, program: &Program, last: LastLine) -> impl Future<Output = ()> + use<R>
 where
     R: AsyncRead + Unpin,
 {
     let server = program.server.clone();
-    let secrets = environment::secrets(&program.stdio);
-    stderr::capture(stderr, secrets, move |line| tracing::info!(target.name = %server, "stderr: {line}"))
+    stderr::capture(stderr, last, move |line| tracing::info!(target.name = %server, "stderr: {line}"))
 }

@@ -7,3 +7,4 @@ mod stderr;
 mod stop;
 
 pub(super) use child::{Program, spawn};
+pub(super) use stderr::LastLine;

@@ -2,23 +2,81 @@
 //!
 //! It means nothing else. Many servers print their whole log there, so a line is no sign of an error.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
+use secrecy::{ExposeSecret, SecretString};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::Instant;
+
+use crate::error::LAST_LINE;
 
 #[cfg(test)]
 mod tests;
 
+/// How much of the last line is quoted, in characters.
+const QUOTE_MAX: usize = 200;
 /// A longer line is cut, in bytes.
 const LINE_MAX: usize = 2 * 1024;
 /// Lines logged in one [`WINDOW`]; the others are counted.
 const LINES_MAX: u32 = 100;
 const WINDOW: Duration = Duration::from_secs(10);
 
-/// Logs what `reader` gives until it ends. `log` takes one line, safe to print.
-pub(super) async fn capture<R>(mut reader: R, secrets: Vec<String>, mut log: impl FnMut(&str))
+/// The last line that a child printed, for whoever reports that it failed. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(in crate::duplex) struct LastLine(Arc<Printed>);
+
+#[derive(Debug)]
+struct Printed {
+    line: Mutex<Vec<u8>>,
+    secrets: Vec<SecretString>,
+}
+
+impl LastLine {
+    /// Nothing was printed yet; `secrets` are never quoted.
+    pub(super) fn new(secrets: Vec<String>) -> Self {
+        let secrets = secrets.into_iter().map(SecretString::from).collect();
+        Self(Arc::new(Printed { line: Mutex::default(), secrets }))
+    }
+
+    /// The line as the end of a sentence in the log, bounded and safe to print; `None` when nothing was printed.
+    pub(in crate::duplex) fn quoted(&self) -> Option<String> {
+        let line = self.lock().clone();
+        let text: String = self.printable(&line).chars().take(QUOTE_MAX).collect();
+        (!text.is_empty()).then(|| format!("{LAST_LINE}{text}"))
+    }
+
+    fn keep(&self, line: &[u8]) {
+        let mut last = self.lock();
+        last.clear();
+        last.extend_from_slice(line);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.0.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One line of log must stay one line, whatever terminal shows it.
+    fn printable(&self, line: &[u8]) -> String {
+        let mut text = String::from_utf8_lossy(line).trim_end().to_owned();
+        for secret in &self.0.secrets {
+            text = text.replace(secret.expose_secret(), "***");
+        }
+        let mut safe = String::with_capacity(text.len());
+        for character in text.chars() {
+            if character.is_control() && character != '\t' {
+                safe.extend(character.escape_default());
+            } else {
+                safe.push(character);
+            }
+        }
+        safe
+    }
+}
+
+/// Logs what `reader` gives until it ends, and keeps the last line in `last`. `log` takes one line, safe to print.
+pub(super) async fn capture<R>(mut reader: R, last: LastLine, mut log: impl FnMut(&str))
 where
     R: AsyncRead + Unpin,
 {
@@ -33,7 +91,8 @@ where
             let line = buffer.split_to(end);
             let cut = line.len() == LINE_MAX && !buffer.starts_with(b"\n");
             if !std::mem::replace(&mut skipping, cut) && !line.trim_ascii().is_empty() {
-                rate.pass(&mut log, || printable(&line, &secrets));
+                last.keep(&line);
+                rate.pass(&mut log, || last.printable(&line));
             }
             if buffer.starts_with(b"\n") {
                 buffer.advance(1);
@@ -54,23 +113,6 @@ fn line_end(buffer: &[u8], ended: bool) -> Option<usize> {
         None if buffer.len() >= LINE_MAX => Some(LINE_MAX),
         None => (ended && !buffer.is_empty()).then_some(buffer.len()),
     }
-}
-
-/// One line of log must stay one line, whatever terminal shows it.
-fn printable(line: &[u8], secrets: &[String]) -> String {
-    let mut text = String::from_utf8_lossy(line).trim_end().to_owned();
-    for secret in secrets {
-        text = text.replace(secret.as_str(), "***");
-    }
-    let mut safe = String::with_capacity(text.len());
-    for character in text.chars() {
-        if character.is_control() && character != '\t' {
-            safe.extend(character.escape_default());
-        } else {
-            safe.push(character);
-        }
-    }
-    safe
 }
 
 struct Rate {

@@ -1,5 +1,7 @@
 //! How children end, and what becomes of those who wait.
 
+use mcp::Kind;
+
 use super::*;
 
 #[tokio::test]
@@ -113,4 +115,74 @@ async fn no_zombie_stays_behind() {
     connections.shutdown().await;
     // A zombie could still be signalled.
     assert!(rustix::process::test_kill_process(pid).is_err());
+}
+
+async fn why_not(fixture: Fixture) -> String {
+    let connections = fixture.open();
+    let failure = call(&connections, &user("alice"), "echo", json!({})).await.unwrap_err();
+    connections.shutdown().await;
+    assert!(failure.nothing_sent(), "{failure:?}");
+    failure.to_string()
+}
+
+#[tokio::test]
+async fn child_that_ends_at_once_is_reported_with_status_and_last_line() {
+    let mut fixture = Fixture::new("broken");
+    fixture.stdio.env.insert("KEY".to_owned(), secret("s3cr3t-value"));
+    let why = why_not(fixture).await;
+    assert!(why.contains("exit status: 3") && why.ends_with("stderr: no key ***"), "{why}");
+}
+
+#[tokio::test]
+async fn child_that_crashes_in_a_call_is_reported_with_its_status() {
+    let connections = Fixture::new("legacy").open();
+    let crashed = call(&connections, &user("alice"), "die", json!({})).await.unwrap_err();
+    assert_eq!(crashed.to_string(), "ended before it answered: it ended (exit status: 3)");
+    connections.shutdown().await;
+}
+
+#[tokio::test]
+async fn child_that_is_not_ready_in_time_is_reported_with_what_it_printed() {
+    let in_time = |mode: &str| {
+        let mut fixture = Fixture::new(mode);
+        fixture.target.connect_timeout = Duration::from_secs(1);
+        fixture
+    };
+    let why = why_not(in_time("broken-later")).await;
+    assert!(why.contains("within 1s") && why.ends_with("stderr: waiting for the network"), "{why}");
+    let why = why_not(in_time("mute")).await;
+    assert!(
+        why.ends_with("it printed nothing; it does not inherit proxy or CA variables, name them in `env`")
+    );
+}
+
+#[tokio::test]
+async fn feed_that_cannot_be_opened_again_tells_that_anything_may_have_changed() {
+    let mut fixture = Fixture::new("legacy");
+    let marker = tempfile::tempdir().unwrap();
+    let program = fixture.stdio.args.iter_mut().find(|arg| arg.contains("import")).unwrap();
+    let guard = format!(
+        "import os, sys\nif os.path.exists({0:?}): os._exit(4)\nopen({0:?}, 'w').close()\n",
+        marker.path().join("started")
+    );
+    program.insert_str(0, &guard);
+    fixture.stdio.isolation = Isolation::Shared;
+    let connections = fixture.open();
+    let (changed, mut changes) = tokio::sync::mpsc::channel(8);
+    let feed = tokio::spawn({
+        let connections = connections.clone();
+        async move { connections.feed(changed, CancellationToken::new()).await }
+    });
+    call(&connections, &user("alice"), "changed", json!({})).await.unwrap();
+    // The feed watches once it has told of a change.
+    while tokio::time::timeout(Duration::from_millis(20), changes.recv()).await.is_err() {
+        call(&connections, &user("alice"), "changed", json!({})).await.unwrap();
+    }
+    assert!(call(&connections, &user("alice"), "die", json!({})).await.is_err());
+    let mut told = Vec::new();
+    while !Kind::ALL.iter().all(|kind| told.contains(kind)) {
+        told.push(changes.recv().await.unwrap());
+    }
+    connections.shutdown().await;
+    feed.await.unwrap();
 }

@@ -172,6 +172,15 @@ def handle(message):
         cancelled.append(params["requestId"])
 
 
+if mode == "broken":
+    sys.stderr.write("starting\nno key " + os.environ.get("KEY", "") + "\n")
+    sys.stderr.flush()
+    os._exit(3)
+if mode == "broken-later":
+    sys.stderr.write("waiting for the network\n")
+    sys.stderr.flush()
+if mode in ("broken-later", "mute"):
+    sys.stdin.read()
 if mode == "stubborn":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 for line in sys.stdin:

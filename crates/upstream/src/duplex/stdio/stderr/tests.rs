@@ -1,8 +1,12 @@
 use super::*;
 
+fn last() -> LastLine {
+    LastLine::new(vec!["s3cr3t-value".to_owned()])
+}
+
 async fn logged(printed: &[u8]) -> Vec<String> {
     let mut lines = Vec::new();
-    capture(printed, vec!["s3cr3t-value".to_owned()], |line| lines.push(line.to_owned())).await;
+    capture(printed, last(), |line| lines.push(line.to_owned())).await;
     lines
 }
 
@@ -38,4 +42,16 @@ async fn flood_is_counted_instead_of_logged() {
     let lines = logged(printed.as_bytes()).await;
     assert_eq!(lines.len(), LINES_MAX as usize + 1);
     assert_eq!(lines.last().unwrap(), "(50 more lines were not logged)");
+}
+
+#[tokio::test]
+async fn last_line_is_quoted_bounded_and_without_secrets() {
+    let last = last();
+    assert_eq!(last.quoted(), None);
+    let long = "x".repeat(QUOTE_MAX);
+    capture(format!("one\nbad key s3cr3t-value {long}\n\n").as_bytes(), last.clone(), |_| ()).await;
+    let quoted = last.quoted().unwrap();
+    let text = quoted.strip_prefix(LAST_LINE).unwrap();
+    assert!(text.starts_with("bad key *** xxx"), "{text}");
+    assert_eq!(text.chars().count(), QUOTE_MAX);
 }
