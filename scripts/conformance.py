@@ -51,6 +51,8 @@ def main():
     mode = sys.argv[1] if len(sys.argv) == 2 else ""
     if mode not in ("gateway", "fixture"):
         sys.exit(__doc__)
+    # Ending this script ends its children too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     runs = {}
     for backend in ERAS if mode == "gateway" else ("fixture",):
         for revision, run in run_both(mode, backend).items():
