@@ -68,12 +68,12 @@ impl Bridge {
         match &response.outcome {
             Outcome::Result(result) => {
                 let object = Object::of(result).ok_or(Unfit::NotAnObject)?;
-                let meta = object.object("_meta");
-                if object.has_duplicate_keys() || meta.as_ref().is_some_and(Object::has_duplicate_keys) {
+                let meta = object.meta();
+                if object.has_duplicate_keys() || meta.is_some_and(Object::has_duplicate_keys) {
                     return Err(Unfit::Ambiguous);
                 }
                 self.check_type(&object)?;
-                splice.apply(self.result(&object, meta.as_ref()));
+                splice.apply(self.result(&object, meta));
             }
             Outcome::Error(error) => {
                 check_code(error)?;

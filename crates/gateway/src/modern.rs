@@ -28,7 +28,7 @@ pub fn is_modern(headers: &HeaderMap, message: &Message) -> bool {
         Message::Response(_) => None,
     };
     let declared = params
-        .and_then(|params| params.object("_meta"))
+        .and_then(|params| params.meta())
         .is_some_and(|meta| meta.get(meta::PROTOCOL_VERSION).is_some());
     declared || header_is_modern(headers)
 }
@@ -47,7 +47,7 @@ pub fn header_is_modern(headers: &HeaderMap) -> bool {
 /// # Errors
 /// The error to answer with, as HTTP 400.
 pub fn check(gateway: &Gateway, headers: &HeaderMap, request: &Request) -> Result<Facts, ErrorObject> {
-    let meta = request.params.object("_meta").ok_or_else(|| missing("_meta"))?;
+    let meta = request.params.meta().ok_or_else(|| missing("_meta"))?;
     let version = meta.string(meta::PROTOCOL_VERSION).ok_or_else(|| missing(meta::PROTOCOL_VERSION))?;
     let capabilities = meta
         .get(meta::CLIENT_CAPABILITIES)

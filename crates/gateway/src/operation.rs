@@ -216,6 +216,6 @@ fn intent(context: &Context, method: &Method, target: &Arc<str>, exposed: &str) 
 }
 
 fn progress_token(params: &Object) -> Option<Raw> {
-    let token = params.object("_meta")?.get(meta::PROGRESS_TOKEN)?;
+    let token = params.meta()?.get(meta::PROGRESS_TOKEN)?;
     mcp::Id::of(&token).is_some().then_some(token)
 }

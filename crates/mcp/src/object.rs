@@ -2,17 +2,19 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
 use crate::Raw;
-use crate::scan::{decoded, plain_run};
+use crate::scan::{decoded, is_called, plain_run, repeated};
 
 /// An object's text and where its members lie in it.
 #[derive(Clone, Debug)]
 pub struct Object {
     text: Raw,
-    members: Vec<Member>,
+    members: Arc<[Member]>,
+    meta: OnceLock<Option<Arc<Object>>>,
 }
 
 #[derive(Clone, Debug)]
@@ -26,13 +28,17 @@ impl Object {
     /// Indexes the members of `text`; `None` when it is not an object.
     #[must_use]
     pub fn of(text: &Raw) -> Option<Self> {
-        text.is_object().then(|| Self { text: text.clone(), members: members(text.as_bytes()) })
+        text.is_object().then(|| Self {
+            text: text.clone(),
+            members: members(text.as_bytes()).into(),
+            meta: OnceLock::new(),
+        })
     }
 
     /// An object without members.
     #[must_use]
     pub fn empty() -> Self {
-        Self { text: Raw::trusted(Bytes::from_static(b"{}")), members: Vec::new() }
+        Self { text: Raw::trusted(Bytes::from_static(b"{}")), members: Arc::default(), meta: OnceLock::new() }
     }
 
     /// The text of the whole object.
@@ -51,6 +57,12 @@ impl Object {
     #[must_use]
     pub fn object(&self, key: &str) -> Option<Self> {
         self.get(key).and_then(|value| Self::of(&value))
+    }
+
+    /// The member `_meta`, when that is an object. Indexed once.
+    #[must_use]
+    pub fn meta(&self) -> Option<&Self> {
+        self.meta.get_or_init(|| self.object("_meta").map(Arc::new)).as_deref()
     }
 
     /// The value of the member called `key`, when that is a string.
@@ -74,9 +86,7 @@ impl Object {
     /// look into the values.
     #[must_use]
     pub fn has_duplicate_keys(&self) -> bool {
-        let mut keys: Vec<Cow<'_, str>> = self.keys().collect();
-        keys.sort_unstable();
-        keys.windows(2).any(|pair| pair[0] == pair[1])
+        repeated(self.text.as_bytes(), self.members.iter().map(|member| &member.key)).is_some()
     }
 
     /// Every key, decoded, in the order it was written.
@@ -89,7 +99,8 @@ impl Object {
     }
 
     fn position(&self, key: &str) -> Option<usize> {
-        self.keys().position(|candidate| candidate == key)
+        let text = self.text.as_bytes();
+        self.members.iter().position(|member| is_called(text, &member.key, key))
     }
 
     fn key(&self, member: &Member) -> Cow<'_, str> {
@@ -115,7 +126,7 @@ pub fn elements(text: &Raw) -> Vec<Raw> {
 }
 
 fn members(bytes: &[u8]) -> Vec<Member> {
-    let mut found = Vec::new();
+    let mut found = Vec::with_capacity(8);
     let mut at = skip_space(bytes, 1);
     while at < bytes.len() && bytes[at] != b'}' {
         let key = at..skip_string(bytes, at);
@@ -153,29 +164,33 @@ fn skip_string(bytes: &[u8], start: usize) -> usize {
 }
 
 fn skip_value(bytes: &[u8], start: usize) -> usize {
+    match bytes.get(start) {
+        Some(b'"') => skip_string(bytes, start),
+        Some(b'{' | b'[') => skip_nested(bytes, start),
+        _ => {
+            let ends = |byte: &&u8| !matches!(byte, b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r');
+            start + bytes.get(start..).unwrap_or_default().iter().take_while(ends).count()
+        }
+    }
+}
+
+/// From an opening bracket to behind the one that closes it.
+fn skip_nested(bytes: &[u8], start: usize) -> usize {
     let mut depth = 0_usize;
     let mut at = start;
     while let Some(byte) = bytes.get(at) {
+        at += 1;
         match byte {
-            b'"' => at = skip_string(bytes, at),
-            b'{' | b'[' => {
-                depth += 1;
-                at += 1;
-            }
-            b'}' | b']' if depth == 0 => return at,
+            b'"' => at = skip_string(bytes, at - 1),
+            b'{' | b'[' => depth += 1,
             b'}' | b']' => {
                 depth -= 1;
-                at += 1;
+                if depth == 0 {
+                    return at;
+                }
             }
-            b',' | b' ' | b'\t' | b'\n' | b'\r' if depth == 0 => return at,
-            _ => {
-                at += 1;
-                continue;
-            }
-        }
-        if depth == 0 && matches!(byte, b'"' | b'}' | b']') {
-            return at;
+            _ => {}
         }
     }
-    at.min(bytes.len())
+    bytes.len()
 }

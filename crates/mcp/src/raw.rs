@@ -30,6 +30,13 @@ impl Raw {
     /// The text of a JSON string with this value.
     #[must_use]
     pub fn string(value: &str) -> Self {
+        if crate::scan::plain_run(value.as_bytes()) == value.len() {
+            let mut text = String::with_capacity(value.len() + 2);
+            text.push('"');
+            text.push_str(value);
+            text.push('"');
+            return Self(Bytes::from(text));
+        }
         Self(Bytes::from(serde_json::Value::from(value).to_string()))
     }
 

@@ -4,6 +4,7 @@
 //! ignores case. A text that could be read in two ways is refused here, before anything judges it.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::ops::Range;
 
 use crate::Malformed;
@@ -54,6 +55,9 @@ pub fn scan(text: &[u8], depth_max: usize, sender: Sender) -> Result<(), Malform
     scanner.space();
     if scanner.at == text.len() { Ok(()) } else { Err(scanner.syntax()) }
 }
+
+/// Keys of one object that are compared with each other rather than sorted.
+const FEW_KEYS: usize = 12;
 
 /// Where in a message an object stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -151,16 +155,22 @@ impl Scanner<'_> {
             Place::Meta if self.sender == Sender::Client => META,
             _ => return Ok(Place::Other),
         };
+        let written = &self.text[key.start + 1..key.end - 1];
+        if is_plain_ascii(written) {
+            return match routing.iter().find(|exact| exact.as_bytes().eq_ignore_ascii_case(written)) {
+                None => Ok(Place::Other),
+                Some(exact) if exact.as_bytes() == written => Ok(inner_place(place, exact)),
+                Some(exact) => Err(Malformed::CaseVariant {
+                    key: String::from_utf8_lossy(written).into_owned(),
+                    routing_key: exact,
+                }),
+            };
+        }
         let name = decoded(self.text, key);
         if let Some(exact) = routing.iter().find(|exact| differs_by_case_only(exact, &name)) {
             return Err(Malformed::CaseVariant { key: name.into_owned(), routing_key: exact });
         }
-        Ok(match (place, name.as_ref()) {
-            (Place::Envelope, "params") => Place::Params,
-            (Place::Params, "ref") => Place::Ref,
-            (Place::Params, "_meta") => Place::Meta,
-            _ => Place::Other,
-        })
+        Ok(inner_place(place, &name))
     }
 
     fn array(&mut self, place: Place) -> Result<(), Malformed> {
@@ -181,16 +191,9 @@ impl Scanner<'_> {
         }
     }
 
-    /// Sorting keeps a hostile object with very many keys from costing the square of their number.
     fn refuse_duplicates(&self, first_key: usize) -> Result<(), Malformed> {
-        let keys = &self.keys[first_key..];
-        if keys.len() < 2 {
-            return Ok(());
-        }
-        let mut names: Vec<Cow<'_, str>> = keys.iter().map(|key| decoded(self.text, key)).collect();
-        names.sort_unstable();
-        match names.windows(2).find(|pair| pair[0] == pair[1]) {
-            Some(pair) => Err(Malformed::DuplicateKey { key: pair[0].chars().take(64).collect() }),
+        match repeated(self.text, self.keys[first_key..].iter()) {
+            Some(key) => Err(Malformed::DuplicateKey { key: key.chars().take(64).collect() }),
             None => Ok(()),
         }
     }
@@ -278,6 +281,21 @@ impl Scanner<'_> {
     }
 }
 
+/// Where the value of the key called `name` stands.
+fn inner_place(place: Place, name: &str) -> Place {
+    match (place, name) {
+        (Place::Envelope, "params") => Place::Params,
+        (Place::Params, "ref") => Place::Ref,
+        (Place::Params, "_meta") => Place::Meta,
+        _ => Place::Other,
+    }
+}
+
+/// A key that needs no decoding and no case folding beyond ASCII.
+fn is_plain_ascii(key: &[u8]) -> bool {
+    key.iter().all(|byte| byte.is_ascii() && *byte != b'\\')
+}
+
 /// How many bytes at the start of `text` are neither quote, backslash nor control character. Eight at a time: the
 /// strings of a result may be megabytes.
 pub(crate) fn plain_run(text: &[u8]) -> usize {
@@ -296,6 +314,40 @@ pub(crate) fn plain_run(text: &[u8]) -> usize {
         at += 8;
     }
     at + text[at..].iter().take_while(|byte| !matches!(byte, b'"' | b'\\' | 0..0x20)).count()
+}
+
+/// A key that stands twice among `keys`. A few without escapes are compared as they stand; sorting keeps a hostile object
+/// with very many from costing the square of their number.
+pub(crate) fn repeated<'a, 'k>(
+    text: &'a [u8],
+    keys: impl ExactSizeIterator<Item = &'k Range<usize>> + Clone,
+) -> Option<Cow<'a, str>> {
+    if keys.len() < 2 {
+        return None;
+    }
+    let written = |key: &Range<usize>| &text[key.start + 1..key.end - 1];
+    if keys.len() <= FEW_KEYS && keys.clone().all(|key| !written(key).contains(&b'\\')) {
+        let is_second = |(index, key): (usize, &&Range<usize>)| {
+            keys.clone().take(index).any(|earlier| written(earlier) == written(key))
+        };
+        let second = keys.clone().enumerate().find(|(index, key)| is_second((*index, key)));
+        return second.map(|(_, key)| decoded(text, key));
+    }
+    let mut names: Vec<Cow<'_, str>> = keys.map(|key| decoded(text, key)).collect();
+    names.sort_unstable();
+    let twice = names.windows(2).position(|pair| pair[0] == pair[1]);
+    twice.map(|index| names.swap_remove(index))
+}
+
+/// Whether the key at `range` has this value.
+pub(crate) fn is_called(text: &[u8], range: &Range<usize>, wanted: &str) -> bool {
+    let written = &text[range.start + 1..range.end - 1];
+    match written.len().cmp(&wanted.len()) {
+        // An escape makes a key longer than its value, never shorter.
+        Ordering::Less => false,
+        Ordering::Equal => written == wanted.as_bytes() && !written.contains(&b'\\'),
+        Ordering::Greater => written.contains(&b'\\') && decoded(text, range) == wanted,
+    }
 }
 
 /// The value of the key at `range`, quotes included. A lone surrogate decodes to its own spelling, which is still unique.

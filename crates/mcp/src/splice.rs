@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
+use crate::scan::{decoded, is_called};
 use crate::{Object, Raw};
 
 /// Pending changes to one text.
@@ -124,8 +125,17 @@ impl<'a> Edit<'a> {
         self.unwanted.iter().for_each(|index| planned[*index] = Some(Change::Remove));
         let mut changes = latest(self.changes);
         if !changes.is_empty() {
-            for (key, plan) in self.object.keys().zip(&mut planned) {
-                if let Ok(found) = changes.binary_search_by(|change| change.key.cmp(&key)) {
+            let text = self.object.text().as_bytes();
+            let few = changes.len() <= 16;
+            for (member, plan) in self.object.members().iter().zip(&mut planned) {
+                // A handful of changes is compared byte by byte; many are looked up.
+                let found = if few {
+                    changes.iter().position(|change| is_called(text, &member.key, &change.key))
+                } else {
+                    let key = decoded(text, &member.key);
+                    changes.binary_search_by(|change| change.key.as_ref().cmp(key.as_ref())).ok()
+                };
+                if let Some(found) = found {
                     *plan = Some(changes[found].take());
                 }
             }
@@ -146,7 +156,9 @@ impl<'a> Edit<'a> {
                         cuts.push((lead, Bytes::new()));
                     }
                     kept += 1;
-                    if let Some(Change::Set(value)) = change {
+                    if let Some(Change::Set(value)) = change
+                        && value != self.object.text().as_bytes()[member.value.clone()]
+                    {
                         cuts.push((member.value.clone(), value));
                     }
                 }

@@ -119,8 +119,8 @@ fn of_call(call: &Call, item: &str, id: u64, caller: &Caller, era: Era) -> Paylo
     } else if let Some(key) = item_key(&call.method, params, item) {
         edit = edit.set(key, Raw::string(item));
     }
-    let meta = params.object("_meta");
-    match &meta {
+    let meta = params.meta();
+    match meta {
         Some(meta) => splice.apply(hop.apply(Edit::of(meta))),
         None => {
             if let Some(meta) = hop.fresh() {
