@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// process ends.
 pub async fn watch(path: PathBuf, digest: String, house: House, plane: DataPlane) {
     let (sender, mut changes) = mpsc::channel(1);
-    let _watcher = match watcher(&path, sender) {
+    let _watcher = match watcher(&path, sender.clone()) {
         Ok(watcher) => Some(watcher),
         Err(error) => {
             tracing::warn!(%error, "the configuration file is not watched; send SIGHUP after a change");
@@ -32,6 +32,8 @@ pub async fn watch(path: PathBuf, digest: String, house: House, plane: DataPlane
         }
     };
     let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
+    // What changed before the folder was watched is not told by anybody.
+    let _ = sender.try_send(());
     let mut seen = Some(digest);
     let mut refused = false;
     loop {

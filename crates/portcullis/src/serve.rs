@@ -23,7 +23,7 @@ use crate::{environment, logging, reload};
 /// The configuration cannot be used, or an address cannot be bound.
 pub fn run(path: &Path) -> Result<ExitCode, Failure> {
     let loaded = environment::load(path)?;
-    logging::start();
+    let _logging = logging::start();
     for warning in &loaded.warnings {
         tracing::warn!(
             config.file = warning.file,

@@ -28,7 +28,7 @@ use stage::{Ports, Stage};
 /// Something it needs is not to be had, such as the two ports.
 pub fn run(arguments: &Demo) -> Result<ExitCode, Failure> {
     // The tour is what people should see; and, while they walk it, what the gateway records of it.
-    logging::start_with(if arguments.check { "warn" } else { "warn,portcullis::audit=info" });
+    let _logging = logging::start_with(if arguments.check { "warn" } else { "warn,portcullis::audit=info" });
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
