@@ -327,10 +327,9 @@ pub(crate) fn repeated<'a, 'k>(
     }
     let written = |key: &Range<usize>| &text[key.start + 1..key.end - 1];
     if keys.len() <= FEW_KEYS && keys.clone().all(|key| !written(key).contains(&b'\\')) {
-        let is_second = |(index, key): (usize, &&Range<usize>)| {
-            keys.clone().take(index).any(|earlier| written(earlier) == written(key))
-        };
-        let second = keys.clone().enumerate().find(|(index, key)| is_second((*index, key)));
+        let is_repeat =
+            |index: usize, key| keys.clone().take(index).any(|earlier| written(earlier) == written(key));
+        let second = keys.clone().enumerate().find(|(index, key)| is_repeat(*index, key));
         return second.map(|(_, key)| decoded(text, key));
     }
     let mut names: Vec<Cow<'_, str>> = keys.map(|key| decoded(text, key)).collect();
