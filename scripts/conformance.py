@@ -44,6 +44,7 @@ gateways:
       fixture:
         mcp: {{ url: "{url}" }}
         prefix: none
+        sampling: {{}}
 """
 
 

@@ -3,10 +3,14 @@
 //! An [`Intent`] is opened before a server is asked and closed with an [`Outcome`]; one that is dropped unclosed was cancelled.
 //! The event names who, what, where and how it went. It never holds a token, an argument, a result or a session id.
 
+mod question;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+
+pub use question::{Question, Reaction, Trail};
 
 /// Numbers the calls of one process.
 static NEXT_CALL: AtomicU64 = AtomicU64::new(1);
@@ -41,6 +45,8 @@ pub enum Outcome {
     Error(i64),
     /// Refused by policy, or hidden from this principal.
     Denied,
+    /// With a question: the client is to ask again, with the answer.
+    InputRequired,
     /// Cancelled by the client, by the end of its session, or by the end of the process.
     Cancelled,
 }
@@ -49,7 +55,7 @@ pub enum Outcome {
 #[derive(Debug)]
 pub struct Pending {
     call: u64,
-    intent: Option<Intent>,
+    intent: Option<Arc<Intent>>,
     begun: Instant,
 }
 
@@ -57,7 +63,14 @@ impl Pending {
     /// Records that an operation begins.
     #[must_use]
     pub fn open(intent: Intent) -> Self {
-        Self { call: NEXT_CALL.fetch_add(1, Ordering::Relaxed), intent: Some(intent), begun: Instant::now() }
+        let call = NEXT_CALL.fetch_add(1, Ordering::Relaxed);
+        Self { call, intent: Some(Arc::new(intent)), begun: Instant::now() }
+    }
+
+    /// Under which the questions of this operation are recorded.
+    #[must_use]
+    pub fn trail(&self) -> Trail {
+        Trail { call: self.call, intent: self.intent.clone() }
     }
 
     /// Records how the operation ended.
@@ -83,6 +96,7 @@ impl Outcome {
             Self::ToolError => "tool_error",
             Self::Error(_) => "error",
             Self::Denied => "denied",
+            Self::InputRequired => "input_required",
             Self::Cancelled => "cancelled",
         }
     }

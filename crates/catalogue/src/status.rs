@@ -164,7 +164,10 @@ impl From<&UpstreamError> for Trouble {
                 Self::Unreachable
             }
             UpstreamError::Timeout(_) => Self::TooSlow,
-            UpstreamError::BrokeProtocol(_) => Self::BrokeProtocol,
+            // A list needs nothing of a person; a server that says so has not understood.
+            UpstreamError::BrokeProtocol(_) | UpstreamError::Lacks(_) | UpstreamError::Unasked => {
+                Self::BrokeProtocol
+            }
             UpstreamError::TooLarge(_) => Self::TooLarge,
             UpstreamError::Unauthorized(_) | UpstreamError::NoCredential(_) => Self::Credential,
             UpstreamError::Busy(_) => Self::Busy,

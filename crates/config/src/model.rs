@@ -56,6 +56,18 @@ pub struct Limits {
     pub catalogue_items: usize,
     /// Time a running request has to finish after SIGTERM.
     pub drain: Duration,
+    /// Questions a server may ask in one call, in all.
+    pub questions: usize,
+    /// Questions open at a time in one client session.
+    pub questions_open: usize,
+    /// Times one call of a legacy client may be sent again with answers to a modern server.
+    pub rounds: usize,
+    /// Time a person has to answer a question.
+    pub question_timeout: Duration,
+    /// Calls of modern clients that wait for an answer at a time, per gateway.
+    pub parks: usize,
+    /// Calls of one principal that wait for an answer at a time. Where there is no authentication, `parks` counts.
+    pub parks_per_principal: usize,
 }
 
 /// Exceptions to the egress guard (DESIGN: addresses).
@@ -90,6 +102,10 @@ pub struct Gateway {
     pub allowed_origins: Vec<String>,
     /// Host names accepted in `Host` besides those of `public_url` and of loopback addresses.
     pub allowed_hosts: Vec<String>,
+    /// Whether servers may ask for secrets in a form.
+    pub form_secrets: Rule,
+    /// Whether servers may send people to private addresses.
+    pub private_urls: Rule,
     /// The backends, in the order they were written.
     pub targets: Vec<Target>,
 }
@@ -101,6 +117,15 @@ pub enum Streaming {
     Off,
     /// SSE towards clients that accept it.
     On,
+}
+
+/// Whether something that is refused by default is allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// It is not.
+    Refuse,
+    /// The operator wrote so.
+    Allow,
 }
 
 /// How long legacy sessions live.
@@ -176,6 +201,10 @@ pub struct Target {
     pub resource_priority: u16,
     /// The credential the gateway shows to the server.
     pub outbound: Outbound,
+    /// Whether the server may have its clients' models generate, and how much; `None`: it may not.
+    pub sampling: Option<Sampling>,
+    /// The roots that the server is told, whatever the client's are; empty: it is told the client's.
+    pub roots: Vec<String>,
     /// How often a default listing is captured anew.
     pub refresh: Duration,
     /// Time until a call must have ended, progress or not.
@@ -184,6 +213,17 @@ pub struct Target {
     pub idle_timeout: Duration,
     /// Time to connect, to answer a probe, to start a child.
     pub connect_timeout: Duration,
+}
+
+/// How much a server may have its clients' models generate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sampling {
+    /// Tokens of one request; what asks for more is asked with this.
+    pub max_tokens: u64,
+    /// Requests in one call.
+    pub calls: usize,
+    /// Requests of one principal open at a time: a model that calls a tool whose server samples goes one deeper.
+    pub nesting: usize,
 }
 
 /// How a server is reached.

@@ -6,6 +6,7 @@ pub(crate) mod gateway;
 pub(crate) mod inbound;
 pub(crate) mod limits;
 pub(crate) mod outbound;
+pub(crate) mod questions;
 pub(crate) mod root;
 pub(crate) mod sessions;
 pub(crate) mod target;

@@ -32,8 +32,8 @@ pub enum Extensions {
 /// What a server sent that this client must not get.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unfit {
-    /// The server asks a question though no capability for one was declared to it.
-    #[error("asked a question that the client did not offer to answer")]
+    /// It is no answer yet: the server needs something of the person first.
+    #[error("asked a question where there is nobody to ask")]
     Question,
     /// A `resultType` that neither the core nor a declared extension defines.
     #[error("sent a result of a type that the client does not know")]
@@ -164,7 +164,7 @@ fn without_forged_meta<'a>(meta: Option<&Object>, edit: Edit<'a>) -> Edit<'a> {
     }
 }
 
-/// Header and version errors are about the gateway's own request; `-32042` asks a question that nobody carries.
+/// Header and version errors are about the gateway's own request; `-32042` is a question.
 fn check_code(error: &Raw) -> Result<(), Unfit> {
     match decoded(error).code {
         HEADER_MISMATCH | UNSUPPORTED_VERSION => Err(Unfit::Misunderstood),

@@ -1,13 +1,15 @@
 //! One call in progress, from its permit to its final answer.
 
-use std::sync::Arc;
-
+use audit::{Outcome, Reaction};
 use mcp::code::BACKEND_BROKE_PROTOCOL;
-use mcp::{ErrorObject, Id, Payload, Response};
-use tokio_util::task::task_tracker::TaskTrackerToken;
-use upstream::{Event, Reply, UpstreamError};
+use mcp::{ErrorObject, Id, Object, Payload, Raw, Response};
+use upstream::{Event, UpstreamError};
 
-use crate::bridge::{self, Bridge};
+use crate::asked::{Asking, Given};
+use crate::bridge::{self, Unfit};
+use crate::interim;
+use crate::relayed::{Happening, Relayed, Work};
+use crate::round;
 use crate::status::Status;
 
 /// One call in progress. Yields what the client is to see; the last step is the answer, and there is always one.
@@ -16,24 +18,20 @@ use crate::status::Status;
 pub struct Exchange {
     id: Id,
     open: Option<Open>,
+    /// How it ended, when that is not recorded yet: it waited for its client at that time.
+    unrecorded: Option<Outcome>,
+    /// Questions that the client has not seen yet.
+    ready: Vec<Asking>,
+    /// What was told while it waited for its client.
+    told: Option<Payload>,
 }
 
 #[derive(Debug)]
 enum Open {
-    /// The gateway answers itself.
-    Answered(Answer),
+    /// The answer is there.
+    Answered(Answer, Option<audit::Pending>),
     /// A server is at work.
     Relayed(Box<Relayed>),
-}
-
-#[derive(Debug)]
-struct Relayed {
-    reply: Reply,
-    bridge: Bridge,
-    target: Arc<str>,
-    record: audit::Pending,
-    /// While it is held, the target is not shut down under the call.
-    _lease: TaskTrackerToken,
 }
 
 /// What the client sees next.
@@ -41,6 +39,8 @@ struct Relayed {
 pub enum Step {
     /// A notification; more follows.
     Notification(Payload),
+    /// A question, which [`Exchange::answer`] answers; more follows.
+    Question(Asking),
     /// The answer; nothing follows.
     Final(Answer),
 }
@@ -72,41 +72,149 @@ impl Exchange {
     /// An exchange that the gateway answers itself.
     #[must_use]
     pub fn answered(id: Id, answer: Answer) -> Self {
-        Self { id, open: Some(Open::Answered(answer)) }
+        Self { id, open: Some(Open::Answered(answer, None)), unrecorded: None, ready: Vec::new(), told: None }
     }
 
     /// An exchange that a server answers.
     #[must_use]
-    pub fn relayed(
-        id: Id,
-        reply: Reply,
-        bridge: Bridge,
-        target: Arc<str>,
-        record: audit::Pending,
-        lease: TaskTrackerToken,
-    ) -> Self {
-        Self {
-            id,
-            open: Some(Open::Relayed(Box::new(Relayed { reply, bridge, target, record, _lease: lease }))),
-        }
+    pub fn relayed(id: Id, work: Work) -> Self {
+        let relayed = Relayed::new(work);
+        let open = Some(Open::Relayed(Box::new(relayed)));
+        Self { id, open, unrecorded: None, ready: Vec::new(), told: None }
     }
 
     /// Waits for what the client sees next. After [`Step::Final`] it says that the exchange is over. Cancel safe.
     pub async fn next(&mut self) -> Step {
-        let step = match &mut self.open {
-            Some(Open::Relayed(relayed)) => relayed.reply.next().await,
-            _ => return Step::Final(self.take_answer()),
-        };
-        match step {
-            Ok(Event::Notification(payload)) => Step::Notification(payload),
-            Ok(Event::Final(response)) => Step::Final(self.finish(Ok(response))),
-            Err(error) => Step::Final(self.finish(Err(error))),
+        loop {
+            if !self.ready.is_empty() {
+                return Step::Question(self.ready.remove(0));
+            }
+            let Some(Open::Relayed(relayed)) = &mut self.open else { return Step::Final(self.take_answer()) };
+            let step = match relayed.next().await {
+                Happening::Expired => None,
+                Happening::Event(Ok(Event::Notification(payload))) => Some(Step::Notification(payload)),
+                Happening::Event(Ok(Event::Question(question))) => relayed.ask(question).map(Step::Question),
+                Happening::Event(Ok(Event::Final(response))) => self.settle(response).map(Step::Final),
+                Happening::Event(Err(error)) => Some(Step::Final(self.fail(&error))),
+                Happening::Failed(error) => Some(Step::Final(self.end_with(&error))),
+            };
+            if let Some(step) = step {
+                return step;
+            }
         }
+    }
+
+    /// Answers a question. One that is not open changes nothing.
+    pub fn answer(&mut self, handle: u64, given: Given) {
+        if let Some(Open::Relayed(relayed)) = &mut self.open {
+            relayed.answer(handle, given);
+        }
+    }
+
+    /// Gives up every open question: there is nobody to ask.
+    pub fn give_up_questions(&mut self) {
+        self.ready.clear();
+        if let Some(Open::Relayed(relayed)) = &mut self.open {
+            relayed.asked.give_up(Reaction::Interrupted);
+        }
+    }
+
+    /// Lets the call wait for its client, which gets its questions with the answer.
+    ///
+    /// # Errors
+    /// It cannot wait: there is no room, or no way back.
+    pub(crate) fn park(mut self) -> Result<Answer, Box<Self>> {
+        let Some(Open::Relayed(relayed)) = &mut self.open else { return Err(Box::new(self)) };
+        let Some(binding) = &relayed.binding else { return Err(Box::new(self)) };
+        let desk = relayed.desk.clone();
+        let Some(seat) = desk.seat(relayed.principal) else {
+            tracing::warn!(target.name = %relayed.rules.target, "no call may wait any more (`limits.parks`, `limits.parks_per_principal`)");
+            return Err(Box::new(self));
+        };
+        let state = desk.seal(binding, &seat.continuation());
+        let asked: Vec<_> = relayed.asked.all().map(|asking| (key(asking.handle), asking)).collect();
+        let entries = asked
+            .iter()
+            .map(|(key, asking)| (key.as_str(), round::entry(asking.kind, asking.params.clone())));
+        let result =
+            round::result(&Object::empty(), &relayed.rules, Some(round::object(entries)), Some(&state));
+        let answer = Answer::result(&self.id, result);
+        if let Some(record) = relayed.record.take() {
+            record.close(Outcome::InputRequired);
+        }
+        self.ready.clear();
+        desk.keep(seat, self);
+        Ok(answer)
+    }
+
+    /// Goes on, for a client that came back: with the id, the record and the progress token of its new request, and with
+    /// what it answered. What does not fit, or was not answered, is asked again.
+    pub fn resume(&mut self, id: Id, record: audit::Pending, progress: Option<Raw>, answers: &Object) {
+        self.id = id;
+        self.told = self.told.take().and_then(|told| under(&told, progress.as_ref()));
+        match &mut self.open {
+            Some(Open::Relayed(relayed)) => {
+                relayed.trail = record.trail();
+                relayed.record = Some(record);
+                if let Some(token) = &relayed.progress {
+                    token.set(progress);
+                }
+                let open: Vec<_> = relayed.asked.all().map(|asking| asking.handle).collect();
+                for handle in open {
+                    let answer = answers.get(&key(handle));
+                    if let Some(answer) = answer.filter(|answer| relayed.asked.fits(handle, answer)) {
+                        relayed.answer(handle, Given::Result(answer));
+                    }
+                }
+            }
+            Some(Open::Answered(answer, held)) => {
+                answer.payload = with_id(&answer.payload, &self.id);
+                match self.unrecorded.take() {
+                    Some(outcome) => record.close(outcome),
+                    None => *held = Some(record),
+                }
+            }
+            None => {}
+        }
+    }
+
+    /// Keeps the newest of what was told while nobody listened.
+    pub(crate) fn keep_told(&mut self, told: Option<Payload>) {
+        self.told = told;
+    }
+
+    /// What was told while nobody listened.
+    pub(crate) fn take_told(&mut self) -> Option<Payload> {
+        self.told.take()
+    }
+
+    /// Whether the client has yet to answer something.
+    pub(crate) fn has_questions(&self) -> bool {
+        matches!(&self.open, Some(Open::Relayed(relayed)) if !relayed.asked.is_empty())
+    }
+
+    /// As [`Exchange::next`], for a call that waits: its answer is kept, which `None` says.
+    pub(crate) async fn listen(&mut self) -> Option<Step> {
+        match self.next().await {
+            Step::Final(answer) => {
+                self.open = Some(Open::Answered(answer, None));
+                None
+            }
+            step => Some(step),
+        }
+    }
+
+    /// Ends a call that waited in vain.
+    pub(crate) fn expire(&mut self) {
+        if let Some(Open::Relayed(relayed)) = &mut self.open {
+            relayed.asked.give_up(Reaction::Expired);
+        }
+        self.open = None;
     }
 
     fn take_answer(&mut self) -> Answer {
         match self.open.take() {
-            Some(Open::Answered(answer)) => answer,
+            Some(Open::Answered(answer, _)) => answer,
             _ => Answer::error(
                 Some(&self.id),
                 &ErrorObject::new(mcp::code::INTERNAL_ERROR, "The call is over; send a new request."),
@@ -114,34 +222,78 @@ impl Exchange {
         }
     }
 
-    fn finish(&mut self, outcome: Result<Response, UpstreamError>) -> Answer {
-        let Some(Open::Relayed(relayed)) = self.open.take() else { return self.take_answer() };
-        let Relayed { bridge, target, record, .. } = *relayed;
-        match outcome {
-            Ok(response) => {
-                let went = bridge::outcome(&response);
-                let (answer, went) = match bridge.answer(&self.id, &response) {
-                    Ok(payload) => (Answer { payload, status: Status::relayed(went) }, went),
-                    Err(unfit) => (
-                        self.refuse(&target, &unfit.to_string()),
-                        audit::Outcome::Error(BACKEND_BROKE_PROTOCOL),
-                    ),
-                };
-                record.close(went);
-                answer
+    /// What the client gets for a server's response; `None`: the call goes on, with questions.
+    fn settle(&mut self, response: Response) -> Option<Answer> {
+        let Some(Open::Relayed(relayed)) = &mut self.open else { return Some(self.take_answer()) };
+        let went = bridge::outcome(&response);
+        let (answer, went) = match relayed.bridge.answer(&self.id, &response) {
+            Ok(payload) => (Answer { payload, status: Status::relayed(went) }, went),
+            Err(Unfit::Question) => match interim::settle(relayed, &self.id, &response) {
+                interim::Settled::Asks(questions) => {
+                    self.ready = questions;
+                    return None;
+                }
+                interim::Settled::Answers(answer, went) => (answer, went),
+            },
+            Err(unfit) => {
+                let answer = refuse(&self.id, &relayed.rules.target, &unfit.to_string());
+                (answer, Outcome::Error(BACKEND_BROKE_PROTOCOL))
             }
-            Err(error) => {
-                tracing::warn!(target.name = %target, %error, "call failed");
-                let error = error.to_error(&target);
-                record.close(audit::Outcome::Error(error.code));
-                Answer::error(Some(&self.id), &error)
-            }
-        }
+        };
+        self.record(went);
+        Some(answer)
     }
 
-    fn refuse(&self, target: &str, why: &str) -> Answer {
-        tracing::warn!(target.name = %target, why, "answer withheld");
-        let sentence = format!("The server `{target}` {why}; ask its operator.");
-        Answer::error(Some(&self.id), &ErrorObject::new(BACKEND_BROKE_PROTOCOL, sentence))
+    fn fail(&mut self, error: &UpstreamError) -> Answer {
+        let Some(Open::Relayed(relayed)) = &self.open else { return self.take_answer() };
+        let target = &relayed.rules.target;
+        tracing::warn!(target.name = %target, %error, "call failed");
+        let error = error.to_error(target);
+        self.record(Outcome::Error(error.code));
+        Answer::error(Some(&self.id), &error)
     }
+
+    /// Ends with an error as the client itself wrote it.
+    fn end_with(&mut self, error: &Raw) -> Answer {
+        let code = Object::of(error).and_then(|error| error.get("code")?.as_str().parse().ok());
+        let code = code.unwrap_or(mcp::code::INTERNAL_ERROR);
+        self.record(Outcome::Error(code));
+        Answer { payload: mcp::code::failed(&self.id, error.clone()), status: Status::Ok }
+    }
+
+    /// The call is over.
+    fn record(&mut self, outcome: Outcome) {
+        let Some(Open::Relayed(mut relayed)) = self.open.take() else { return };
+        match relayed.record.take() {
+            Some(record) => record.close(outcome),
+            None => self.unrecorded = Some(outcome),
+        }
+    }
+}
+
+/// Under which key a modern client finds a question of a legacy server, which gave it none.
+fn key(handle: u64) -> String {
+    format!("question-{handle}")
+}
+
+fn refuse(id: &Id, target: &str, why: &str) -> Answer {
+    tracing::warn!(target.name = %target, why, "answer withheld");
+    let sentence = format!("The server `{target}` {why}; ask its operator.");
+    Answer::error(Some(id), &ErrorObject::new(BACKEND_BROKE_PROTOCOL, sentence))
+}
+
+/// A progress notification under another token; `None`: nobody wants it any more.
+fn under(told: &Payload, token: Option<&Raw>) -> Option<Payload> {
+    let text = told.clone().into_raw();
+    let before = Object::of(&text)?.object("params")?.get("progressToken")?;
+    let mut splice = mcp::Splice::of(&text);
+    splice.replace(&before, token?.clone());
+    Some(splice.finish())
+}
+
+/// A response of the gateway's own with the id of another request.
+fn with_id(response: &Payload, id: &Id) -> Payload {
+    let text = response.clone().into_raw();
+    let Some(whole) = Object::of(&text) else { return response.clone() };
+    mcp::Edit::of(&whole).set("id", id.text().clone()).finish()
 }

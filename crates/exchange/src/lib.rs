@@ -1,18 +1,33 @@
 //! One call in progress: what its client sees of it, in the client's own era; and the sessions of legacy clients.
 //!
-//! An [`Exchange`] yields notifications and one final answer, whatever the server speaks. Presenters put it on the wire. This
-//! room does not decide who may call what, and does not know where a target is.
+//! An [`Exchange`] yields notifications, questions and one final answer, and takes the answers to the questions, whatever the
+//! server speaks. Presenters put it on the wire. This room does not decide who may call what, and does not know where a
+//! target is.
 
+mod address;
+mod asked;
 mod bridge;
+mod desk;
 mod exchange;
+mod form;
+mod interim;
 pub mod present;
+mod relayed;
+mod round;
+mod rules;
 mod session;
 mod sessions;
+mod state;
 mod status;
 
+pub use asked::{Asking, Given};
 pub use bridge::{Bridge, Extensions, Unfit};
+pub use desk::{Desk, DeskBounds, Stale};
 pub use exchange::{Answer, Exchange, Step};
 pub use present::Accepts;
+pub use relayed::{Again, Work};
+pub use rules::{Refused, Rules};
 pub use session::{Hello, Running, Session};
 pub use sessions::{Bounds, SessionError, Sessions};
+pub use state::{Binding, Continuation};
 pub use status::Status;

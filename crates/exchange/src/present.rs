@@ -2,6 +2,10 @@
 //!
 //! The status line waits for the first step: an answer that comes at once is JSON, anything before it makes a stream.
 
+mod modern;
+
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,7 +16,8 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Answer, Exchange, Step};
+use crate::session::Session;
+use crate::{Answer, Exchange, Given, Step};
 
 /// Comments keep proxies from closing a stream on which nothing happens.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -20,6 +25,10 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const STALL: Duration = Duration::from_secs(30);
 /// Steps between a legacy exchange and its client's socket. Few, since one may be as large as a server's message may be.
 const QUEUE: usize = 2;
+/// Answers between a session and the exchange that takes them. One that finds no room waits for it.
+const ANSWERS: usize = 16;
+
+pub use modern::modern;
 
 /// Which forms of answer the client takes, and the gateway gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,68 +39,76 @@ pub enum Accepts {
     EventStream,
 }
 
-/// Presents an exchange to a modern client. The client's disconnecting is its cancelling (MCP 2026-07-28, Cancellation): it
-/// drops this future, or the stream's reader. `held` lives as long as the exchange.
-pub async fn modern<H: Send + 'static>(mut exchange: Exchange, accepts: Accepts, held: H) -> Response<Body> {
-    let first = match accepts {
-        Accepts::Json => return json(answer_of(exchange).await, Era::Modern),
-        Accepts::EventStream => match timeout(KEEP_ALIVE, exchange.next()).await {
-            Ok(Step::Final(answer)) => return json(answer, Era::Modern),
-            Ok(Step::Notification(first)) => Some(first),
-            Err(_) => None,
-        },
-    };
-    let (sender, body) = Body::channel(net::body::Bounds::default());
-    tokio::spawn(async move {
-        let _held = held;
-        tokio::select! {
-            _ = pump(&mut exchange, &sender, first) => {}
-            () = sender.closed() => {}
-        }
-    });
-    event_stream(body)
-}
-
 /// The steps of a legacy exchange that runs on by itself. Dropping this does not cancel it: to a legacy server and client,
 /// disconnecting is not cancelling (MCP 2025-06-18, Streamable HTTP).
 #[derive(Debug)]
 pub struct Steps(mpsc::Receiver<Step>);
 
-/// Runs `exchange` in a task of its own until it is answered or `cancelled`; `held` lives until there is an answer.
-pub fn run<F, H>(exchange: F, cancelled: CancellationToken, held: H) -> Steps
+/// Runs `exchange` in a task of its own until it is answered or `cancelled`; `held` lives until there is an answer. Its
+/// questions go to the client among the steps, and are answered in `line`; without one, nobody can be asked.
+pub fn run<F, H>(exchange: F, line: Option<Arc<Session>>, cancelled: CancellationToken, held: H) -> Steps
 where
     F: Future<Output = Exchange> + Send + 'static,
     H: Send + 'static,
 {
     let (sender, receiver) = mpsc::channel(QUEUE);
     tokio::spawn(async move {
-        let mut held = Some(held);
         let begun = tokio::select! {
             exchange = exchange => Some(exchange),
             () = cancelled.cancelled() => None,
         };
-        let Some(mut exchange) = begun else { return };
-        loop {
-            let step = tokio::select! {
-                step = exchange.next() => step,
-                () = cancelled.cancelled() => return,
-            };
-            let last = matches!(step, Step::Final(_));
-            if last {
-                // Whoever has the answer may use the request's id again.
-                drop(held.take());
-            }
-            tokio::select! {
-                // A client that has gone away does not read; the call goes on, and its outcome is recorded.
-                _ = sender.send(step) => {}
-                () = cancelled.cancelled() => return,
-            }
-            if last {
-                return;
-            }
+        let Some(exchange) = begun else { return };
+        tokio::select! {
+            () = carry(exchange, line, &sender, held) => {}
+            () = cancelled.cancelled() => {}
         }
     });
     Steps(receiver)
+}
+
+/// Carries an exchange to its end.
+async fn carry<H>(mut exchange: Exchange, line: Option<Arc<Session>>, sender: &mpsc::Sender<Step>, held: H) {
+    let mut held = Some(held);
+    let (heard, mut answers) = mpsc::channel(ANSWERS);
+    let mut open = HashMap::new();
+    loop {
+        let step = if open.is_empty() {
+            exchange.next().await
+        } else {
+            tokio::select! {
+                biased;
+                Some((handle, given)) = answers.recv() => {
+                    open.remove(&handle);
+                    exchange.answer(handle, given);
+                    continue;
+                }
+                step = exchange.next() => step,
+            }
+        };
+        let step = match step {
+            Step::Question(asking) => {
+                let inquiry = line.as_ref().and_then(|line| line.ask(asking.handle, heard.clone()));
+                let Some(inquiry) = inquiry else {
+                    exchange.answer(asking.handle, Given::Nothing);
+                    continue;
+                };
+                let request = inquiry.request(&asking);
+                open.insert(asking.handle, inquiry);
+                Step::Notification(request)
+            }
+            step => step,
+        };
+        let last = matches!(step, Step::Final(_));
+        if last {
+            // Whoever has the answer may use the request's id again.
+            drop(held.take());
+        }
+        // A client that has gone away does not read; the call goes on, and its outcome is recorded.
+        let _ = sender.send(step).await;
+        if last {
+            return;
+        }
+    }
 }
 
 impl Steps {
@@ -121,7 +138,8 @@ pub async fn legacy(mut steps: Steps, accepts: Accepts) -> Response<Body> {
             Ok(Some(Step::Final(answer))) => return json(answer, Era::Legacy),
             Ok(None) => return cancelled(),
             Ok(Some(Step::Notification(first))) => Some(first),
-            Err(_) => None,
+            // Questions are notifications here: the task that runs the exchange has put them on the wire.
+            Ok(Some(Step::Question(_))) | Err(_) => None,
         },
     };
     let (sender, body) = Body::channel(net::body::Bounds::default());
@@ -134,6 +152,7 @@ pub async fn legacy(mut steps: Steps, accepts: Accepts) -> Response<Body> {
         while let Some(step) = next_or_keep_alive(&mut steps, &sender).await {
             let (payload, last) = match step {
                 Step::Notification(payload) => (payload, false),
+                Step::Question(_) => continue,
                 Step::Final(answer) => (answer.payload, true),
             };
             if send(&sender, payload).await.is_err() || last {
@@ -149,27 +168,6 @@ async fn next_or_keep_alive(steps: &mut Steps, sender: &BodySender) -> Option<St
         match timeout(KEEP_ALIVE, steps.next()).await {
             Ok(step) => return step,
             Err(_) => sender.send(Bytes::from_static(sse::COMMENT_KEEP_ALIVE)).await.ok()?,
-        }
-    }
-}
-
-async fn pump(exchange: &mut Exchange, sender: &BodySender, first: Option<Payload>) -> Result<(), net::Gone> {
-    if let Some(first) = first {
-        send(sender, first).await?;
-    }
-    loop {
-        match timeout(KEEP_ALIVE, exchange.next()).await {
-            Ok(Step::Notification(payload)) => send(sender, payload).await?,
-            Ok(Step::Final(answer)) => return send(sender, answer.payload).await,
-            Err(_) => sender.send(Bytes::from_static(sse::COMMENT_KEEP_ALIVE)).await?,
-        }
-    }
-}
-
-async fn answer_of(mut exchange: Exchange) -> Answer {
-    loop {
-        if let Step::Final(answer) = exchange.next().await {
-            return answer;
         }
     }
 }

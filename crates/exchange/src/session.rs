@@ -1,5 +1,7 @@
 //! One legacy session: what the gateway remembers of a client between its requests.
 
+mod inquiry;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -44,6 +46,10 @@ struct State {
     used: Instant,
     level: Option<Level>,
     calls: HashMap<IdKey, CancellationToken>,
+    /// Questions to the client, by the id they were sent with.
+    inquiries: HashMap<u64, inquiry::Waiting>,
+    last_inquiry: u64,
+    inquiries_max: usize,
 }
 
 /// A request in progress, for as long as this lives.
@@ -55,14 +61,21 @@ pub struct Running {
 }
 
 impl Session {
-    pub(crate) fn new(principal: PrincipalKey) -> Self {
+    pub(crate) fn new(principal: PrincipalKey, inquiries_max: usize) -> Self {
         let now = Instant::now();
         Self {
             key: SessionKey(NEXT_KEY.fetch_add(1, Ordering::Relaxed)),
             principal,
             hello: OnceLock::new(),
             opened: now,
-            state: Mutex::new(State { used: now, level: None, calls: HashMap::new() }),
+            state: Mutex::new(State {
+                used: now,
+                level: None,
+                calls: HashMap::new(),
+                inquiries: HashMap::new(),
+                last_inquiry: 0,
+                inquiries_max,
+            }),
             call_ended: Notify::new(),
             ended: CancellationToken::new(),
         }

@@ -36,6 +36,8 @@ pub struct Bounds {
     pub total: usize,
     /// Sessions of one principal.
     pub per_principal: usize,
+    /// Questions open at a time in one session.
+    pub questions: usize,
 }
 
 /// Why no session could be opened.
@@ -75,7 +77,7 @@ impl Sessions {
             table.end_those_over();
             table.is_full(principal)?;
         }
-        let session = Arc::new(Session::new(principal));
+        let session = Arc::new(Session::new(principal, table.bounds.questions));
         let id = seal::random_id();
         *table.held.entry(principal).or_default() += 1;
         table.by_id.insert(id.as_str().into(), session.clone());

@@ -13,7 +13,7 @@ use upstream::{Level, Logs};
 const MINUTE: Duration = Duration::from_secs(60);
 const SECOND: Duration = Duration::from_secs(1);
 const BOUNDS: Bounds =
-    Bounds { timeout: Duration::from_secs(3600), idle: MINUTE, total: 3, per_principal: 2 };
+    Bounds { timeout: Duration::from_secs(3600), idle: MINUTE, total: 3, per_principal: 2, questions: 5 };
 
 fn who(subject: &str) -> PrincipalKey {
     Principal::from(Verified { subject: subject.to_owned(), ..Verified::default() }).key()

@@ -9,10 +9,12 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use identity::Principal;
 use mcp::code::{ErrorObject, INVALID_PARAMS, INVALID_REQUEST, QUOTA};
 use mcp::header::{MCP_PROTOCOL_VERSION, MCP_SESSION_ID};
-use mcp::{Body as Message, Era, Id, Message as One, Method, Notification, Raw, Request, Version};
+use mcp::{
+    Body as Message, Edit, Era, Id, Message as One, Method, Notification, Object, Raw, Request, Version,
+};
 use net::Body;
 use tokio_util::sync::CancellationToken;
-use upstream::{Caller, Logs};
+use upstream::{Abilities, Caller, Logs};
 
 use crate::modern;
 use crate::operation::{self, Context};
@@ -39,6 +41,9 @@ pub struct Client {
     pub place: Place,
 }
 
+/// Where a request came to, whose it is, and which forms of answer its client takes.
+pub type Whose<'a> = (&'a Arc<Site>, &'a Arc<Principal>, Accepts);
+
 /// Answers a POST.
 ///
 /// # Errors
@@ -53,15 +58,20 @@ pub async fn post(client: Client, headers: &HeaderMap, body: Message) -> Result<
     let version = version(&client.site, headers, session.as_deref())?;
     match body {
         Message::Single(One::Request(request)) => {
-            let steps = start(&client.site, &client.principal, session, request, client.place);
+            let whose = (&client.site, &client.principal, client.accepts);
+            let steps = start(whose, session, request, client.place);
             Ok(present::legacy(steps, client.accepts).await)
         }
         Message::Single(One::Notification(notification)) => {
             notified(session.as_deref(), &notification);
             Ok(accepted())
         }
-        // Nothing has been asked of the client, so there is nothing this could answer.
-        Message::Single(One::Response(_)) => Ok(accepted()),
+        Message::Single(One::Response(response)) => {
+            if let Some(session) = &session {
+                session.answered(&response);
+            }
+            Ok(accepted())
+        }
         Message::Batch(messages) if version == Version::V2025_03_26 => {
             batch::answer(client, session, messages).await
         }
@@ -104,7 +114,8 @@ async fn initialize(client: &Client, request: &Request) -> Result<Response<Body>
         session.greet(&hello);
     }
     let session = opened.as_ref().map(|(_, session)| session.clone());
-    let context = context(&client.site, &client.principal, session, Some(&hello));
+    let whose = (&client.site, &client.principal, client.accepts);
+    let context = context(whose, session, Some(&hello));
     let result = operation::initialize_result(&context, hello.version).await;
     let mut response = present::json(exchange::Answer::result(&request.id, result), Era::Legacy);
     if let Some(id) = opened.and_then(|(id, _)| HeaderValue::try_from(id).ok()) {
@@ -143,8 +154,7 @@ pub fn greeting(site: &Site, request: &Request) -> Result<Hello, ErrorObject> {
 
 /// Starts a request in a task of its own: a client that disconnects has not cancelled it.
 pub fn start(
-    site: &Arc<Site>,
-    principal: &Arc<Principal>,
+    whose: Whose<'_>,
     session: Option<Arc<Session>>,
     request: Request,
     place: Place,
@@ -156,16 +166,35 @@ pub fn start(
         },
         _ => None,
     };
-    let context = context(site, principal, session, None);
+    let line = session.clone().filter(|_| whose.2 == Accepts::EventStream);
+    let context = context(whose, session, None);
     let cancelled =
         running.as_ref().map_or_else(CancellationToken::new, |running| running.cancelled().clone());
-    present::run(async move { operation::operate(&context, request).await }, cancelled, (running, place))
+    let request = without_answers(request);
+    present::run(
+        async move { operation::operate(&context, request).await },
+        line,
+        cancelled,
+        (running, place),
+    )
 }
 
 /// The answer to a request that is not carried out.
 pub(crate) fn immediately(id: &Id, error: &ErrorObject) -> present::Steps {
     let exchange = exchange::Exchange::answered(id.clone(), exchange::Answer::error(Some(id), error));
-    present::run(async move { exchange }, CancellationToken::new(), ())
+    present::run(async move { exchange }, None, CancellationToken::new(), ())
+}
+
+/// A request without what a modern client answers a modern server's questions with: to this client the gateway asks them,
+/// and brings the answers back itself.
+fn without_answers(mut request: Request) -> Request {
+    let carried = ["inputResponses", "requestState"];
+    if request.method.name_param().is_some() && carried.iter().any(|key| request.params.get(key).is_some()) {
+        let [answers, state] = carried;
+        let params = Edit::of(&request.params).remove(answers).remove(state).finish().into_raw();
+        request.params = Object::of(&params).unwrap_or(request.params);
+    }
+    request
 }
 
 fn already_running() -> ErrorObject {
@@ -187,18 +216,25 @@ pub fn notified(session: Option<&Session>, notification: &Notification) {
 }
 
 pub(crate) fn context(
-    site: &Arc<Site>,
-    principal: &Arc<Principal>,
+    (site, principal, accepts): Whose<'_>,
     session: Option<Arc<Session>>,
     hello: Option<&Hello>,
 ) -> Context {
     let hello = hello.or_else(|| session.as_ref().and_then(|session| session.hello()));
+    let declared =
+        hello.map_or_else(|| Raw::value(&serde_json::json!({})), |hello| hello.capabilities.clone());
+    // A question goes out on the call's stream and its answer comes back in the session.
+    let capabilities = if session.is_some() && accepts == Accepts::EventStream {
+        declared
+    } else {
+        upstream::unasked(&declared)
+    };
     let caller = Caller {
         principal: principal.clone(),
         session: session.as_ref().map(|session| session.key()),
         era: Era::Legacy,
-        capabilities: hello
-            .map_or_else(|| Raw::value(&serde_json::json!({})), |hello| hello.capabilities.clone()),
+        abilities: Abilities::of(&capabilities),
+        capabilities,
         info: hello.and_then(|hello| hello.info.clone()),
     };
     let logs = session.as_ref().map_or(Logs::ServersChoice, |session| session.logs());

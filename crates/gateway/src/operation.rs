@@ -2,6 +2,7 @@
 
 mod call;
 mod complete;
+mod continuation;
 mod extension;
 mod list;
 mod own;
@@ -13,14 +14,15 @@ use std::sync::Arc;
 
 use audit::{Intent, Outcome, Pending};
 use catalogue::{Freshness, Missed, Seen};
-use exchange::{Answer, Bridge, Exchange, Extensions, Session};
+use exchange::{Again, Answer, Binding, Bridge, Exchange, Extensions, Rules, Session, Work};
 use http::HeaderMap;
 use mcp::code::{ErrorObject, METHOD_NOT_FOUND};
 use mcp::{Era, Kind, Method, Object, Raw, Request, meta};
 use policy::{Action, Denial, Operation, Permit};
-use upstream::{Call, Caller, Logs, UpstreamError};
+use upstream::{Call, Caller, Logs, ProgressToken, UpstreamError};
 
-use crate::site::Site;
+use crate::site::{LiveTarget, Site};
+use continuation::Start;
 
 /// Characters of a client's text that a record repeats.
 const RECORDED_MAX: usize = 256;
@@ -171,6 +173,22 @@ async fn dispatch(
         record.close(Outcome::Error(mcp::code::INTERNAL_ERROR));
         return refused(&request, &crate::refusal::internal());
     };
+    let binding = binding(context, &request);
+    let start = match &binding {
+        Some(binding) => continuation::start(context, binding, request, &target).await,
+        None => Start::Anew(request),
+    };
+    let request = match start {
+        Start::Anew(request) => request,
+        Start::Resumed(mut exchange, request, answers) => {
+            exchange.resume(request.id, record, progress_token(&request.params), &answers);
+            return *exchange;
+        }
+        Start::Refused(request, error) => {
+            record.close(Outcome::Error(error.code));
+            return refused(&request, &error);
+        }
+    };
     let bridge = Bridge {
         era: context.caller.era,
         method: request.method.clone(),
@@ -181,14 +199,28 @@ async fn dispatch(
     };
     let call = Call {
         method: request.method.clone(),
-        progress: progress_token(&request.params),
+        progress: progress_token(&request.params).map(ProgressToken::new),
         params: request.params.clone(),
         logs: context.logs,
         param_headers,
     };
     let lease = live.calls.token();
-    match live.upstream.dispatch(permit, &context.caller, call).await {
-        Ok(reply) => Exchange::relayed(request.id, reply, bridge, target, record, lease),
+    let rules = rules(context, live, &target);
+    let (progress, again) =
+        (call.progress.clone(), may_be_sent_again(context, &rules, &call).then(|| call.clone()));
+    match live.upstream.dispatch(&permit, &context.caller, call).await {
+        Ok(reply) => {
+            let again = again.map(|call| Again {
+                upstream: live.upstream.clone(),
+                permit,
+                caller: context.caller.clone(),
+                call,
+            });
+            let (principal, desk) = (context.caller.principal.key(), context.site.desk.clone());
+            let work =
+                Work { reply, bridge, record, lease, rules, principal, desk, binding, again, progress };
+            Exchange::relayed(request.id, work)
+        }
         Err(error) => {
             tracing::warn!(gateway.name = %context.site.name, target.name = %target, %error, "call failed");
             // What the status says of the target may no longer be so.
@@ -198,6 +230,39 @@ async fn dispatch(
             refused(&request, &error)
         }
     }
+}
+
+/// The request that a question of its server belongs to, where a modern client can be asked one.
+fn binding(context: &Context, request: &Request) -> Option<Binding> {
+    let asks = context.caller.era == Era::Modern && request.method.name_param().is_some();
+    asks.then(|| Binding {
+        principal: context.caller.principal.key(),
+        gateway: context.site.name.clone(),
+        method: request.method.clone(),
+        params: request.params.clone(),
+    })
+}
+
+/// What the target may ask of this client.
+fn rules(context: &Context, live: &LiveTarget, target: &Arc<str>) -> Rules {
+    let (config, limits) = (&context.site.config, &context.site.limits);
+    Rules {
+        target: target.clone(),
+        era: context.caller.era,
+        declared: context.caller.abilities,
+        may: live.upstream.abilities(&context.caller),
+        form_secrets: config.form_secrets,
+        private_urls: config.private_urls,
+        sampling: live.upstream.target().sampling,
+        questions: limits.questions,
+        rounds: limits.rounds,
+        patience: limits.question_timeout,
+    }
+}
+
+/// Whether the call may have to be sent to a modern server again, with what a legacy client answered.
+fn may_be_sent_again(context: &Context, rules: &Rules, call: &Call) -> bool {
+    context.caller.era == Era::Legacy && call.method.name_param().is_some() && !rules.may.is_empty()
 }
 
 fn intent(context: &Context, method: &Method, target: &Arc<str>, exposed: &str) -> Intent {

@@ -16,7 +16,7 @@ use hyper::body::Incoming;
 use identity::{Principal, Rejection};
 use mcp::{Body as Message, Era, Message as One};
 use net::{Body, Drain};
-use upstream::Caller;
+use upstream::{Abilities, Caller};
 
 use crate::operation::{self, Context};
 use crate::places::{Place, Places};
@@ -260,6 +260,7 @@ impl Visit {
             principal: self.principal,
             session: None,
             era: Era::Modern,
+            abilities: Abilities::of(&facts.capabilities),
             capabilities: facts.capabilities,
             info: facts.info,
         };

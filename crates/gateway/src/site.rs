@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use catalogue::{Catalogue, Pager};
 use config::Gateway;
-use exchange::{Bounds, Session, Sessions};
+use exchange::{Bounds, Desk, DeskBounds, Session, Sessions};
 use identity::{Authenticator, Resource};
 use net::{Drain, HostPolicy};
 use policy::Engine;
@@ -39,6 +39,8 @@ pub struct Site {
     pub targets: HashMap<Arc<str>, LiveTarget>,
     /// Legacy clients; `None` where sessions are off.
     pub sessions: Option<Sessions>,
+    /// Where calls wait for people.
+    pub desk: Desk,
     /// The open streams of HTTP+SSE clients.
     pub streams: Streams,
     /// Says when to finish what is open.
@@ -59,7 +61,24 @@ impl Site {
             config::Inbound::None => limits.sessions,
             config::Inbound::Jwt(_) => limits.sessions_per_principal,
         };
-        Some(Bounds { timeout: sessions.timeout, idle: sessions.idle, total: limits.sessions, per_principal })
+        Some(Bounds {
+            timeout: sessions.timeout,
+            idle: sessions.idle,
+            total: limits.sessions,
+            per_principal,
+            questions: limits.questions_open,
+        })
+    }
+
+    /// The bounds on calls that wait for people.
+    #[must_use]
+    pub fn desk_bounds(config: &Gateway, limits: &config::Limits) -> DeskBounds {
+        // Without authentication everyone is one principal, whose bound would be everyone's.
+        let per_principal = match config.inbound {
+            config::Inbound::None => limits.parks,
+            config::Inbound::Jwt(_) => limits.parks_per_principal,
+        };
+        DeskBounds { patience: limits.question_timeout, parks: limits.parks, per_principal }
     }
 
     /// The resource a request under this spelling of the path is for.

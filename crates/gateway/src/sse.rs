@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use exchange::{Answer, Session, Step, present};
+use exchange::{Accepts, Answer, Session, Step, present};
 use http::{Response, StatusCode};
 use identity::{Principal, PrincipalKey};
 use mcp::{Body as Message, Message as One, Method, Payload, Request, Version, sse};
@@ -141,11 +141,12 @@ pub fn post(
         Message::Single(One::Request(request)) => {
             // Before the request begins: a drain must not see it ended and its answer not yet on its way.
             let writing = writers.token();
-            let steps = legacy::start(site, principal, Some(session.clone()), request, place);
+            let client = (site, principal, Accepts::EventStream);
+            let steps = legacy::start(client, Some(session.clone()), request, place);
             tokio::spawn(answer(session.clone(), sender, steps, writing));
         }
         Message::Single(One::Notification(notification)) => legacy::notified(Some(session), &notification),
-        Message::Single(One::Response(_)) => {}
+        Message::Single(One::Response(response)) => session.answered(&response),
         Message::Batch(_) => {
             return Err(Refusal::Misplaced("This revision has no batches; send one message at a time."));
         }
@@ -164,6 +165,7 @@ async fn answer(
     while let Some(step) = steps.next().await {
         let payload = match step {
             Step::Notification(payload) => payload,
+            Step::Question(_) => continue,
             Step::Final(answer) => answer.payload,
         };
         if write(&session, &sender, payload, Some("message")).await.is_err() {
@@ -183,7 +185,8 @@ async fn initialize(
     let answer = match legacy::greeting(&site, &request) {
         Ok(hello) => {
             session.greet(&hello);
-            let context = legacy::context(&site, &principal, Some(session.clone()), None);
+            let client = (&site, &principal, Accepts::EventStream);
+            let context = legacy::context(client, Some(session.clone()), None);
             Answer::result(&request.id, operation::initialize_result(&context, hello.version).await)
         }
         Err(error) => Answer::error(Some(&request.id), &error),

@@ -90,6 +90,12 @@ pub fn result(id: &Id, result: Payload) -> Payload {
     response("result", Some(id), result)
 }
 
+/// A whole response that carries an `error` as somebody else wrote it.
+#[must_use]
+pub fn failed(id: &Id, error: Raw) -> Payload {
+    response("error", Some(id), error.into())
+}
+
 fn response(member: &str, id: Option<&Id>, value: Payload) -> Payload {
     let id = id.map_or("null", |id| id.text().as_str());
     let mut whole = Payload::default();

@@ -14,5 +14,7 @@ pub const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
 pub const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
 /// Which `subscriptions/listen` a notification belongs to.
 pub const SUBSCRIPTION_ID: &str = "io.modelcontextprotocol/subscriptionId";
+/// The gateway's own: which target asks a question.
+pub const TARGET: &str = "dev.portcullis/target";
 /// The gateway's own: which targets are missing from a list, why, since when.
 pub const STATUS: &str = "dev.portcullis/status";

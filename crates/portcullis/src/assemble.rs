@@ -8,7 +8,7 @@ use broker::{Broker, Sts};
 use catalogue::{Catalogue, Pager, Parts};
 use clock::Clock;
 use config::{Gateway, Inbound, Issuer, Limits, Outbound, Snapshot};
-use exchange::Sessions;
+use exchange::{Desk, Sessions};
 use gateway::{Documents, LiveTarget, Site, Streams, Table};
 use identity::{Authenticator, KeySources, LocalIssuer, Resource};
 use net::{Client, ClientOptions, Drain, Guard, HostPolicy, Tls};
@@ -152,6 +152,10 @@ impl House {
         // Open sessions go on; their new bounds come into force with the new table.
         let running = before.and_then(|site| site.sessions.clone());
         let sessions = bounds.map(|bounds| running.unwrap_or_else(|| Sessions::new(bounds)));
+        let desk = before.map(|site| site.desk.clone()).unwrap_or_else(|| {
+            let bounds = Site::desk_bounds(gateway, &snapshot.limits);
+            Desk::new(self.0.sealer.clone(), self.0.clock.clone(), bounds)
+        });
         Ok(Site {
             authenticator: authenticator.map_err(|error| failed(&error))?,
             hosts: hosts.map_err(|error| failed(&error))?,
@@ -159,6 +163,7 @@ impl House {
             catalogue,
             upkeep,
             pager: Pager::new(self.0.sealer.clone(), &name, gateway.page_size),
+            desk,
             streams: before.map_or_else(Streams::default, |site| site.streams.clone()),
             config: gateway.clone(),
             limits: snapshot.limits.clone(),
@@ -239,7 +244,8 @@ impl House {
 
 /// Whether the limits that a target is made with are the same.
 fn same_for_targets(before: &Limits, now: &Limits) -> bool {
-    let used = |limits: &Limits| (limits.upstream_event, limits.json_depth, limits.sessions);
+    let used =
+        |limits: &Limits| (limits.upstream_event, limits.json_depth, limits.sessions, limits.questions);
     used(before) == used(now)
 }
 

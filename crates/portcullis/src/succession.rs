@@ -22,6 +22,10 @@ impl House {
         for (name, site) in &old.sites {
             let kept = new.sites.get(name);
             self.settle_sessions(site, kept.map(Arc::as_ref));
+            match kept {
+                Some(new) => new.desk.rebind(Site::desk_bounds(&new.config, &new.limits)),
+                None => site.desk.close(),
+            }
             for (name, target) in &site.targets {
                 let stays = kept.and_then(|new| new.targets.get(name));
                 if !stays.is_some_and(|new| new.upstream.is(&target.upstream)) {
@@ -60,6 +64,8 @@ impl House {
     /// Waits for the calls in progress as long as the drain allows, then ends the upkeep, and every target's sessions and
     /// children. Answers how many calls were cut off.
     pub async fn close(&self, table: &Table) -> usize {
+        // Nobody can come back to a process that ends.
+        table.sites.values().for_each(|site| site.desk.close());
         let mut targets = std::mem::take(&mut *self.retired());
         targets.extend(table.sites.values().flat_map(|site| site.targets.values().cloned()));
         let ended = targets.iter().map(|target| {

@@ -3,11 +3,17 @@
 //! Says the same thing in either era's words. Decides nothing about when and where it is sent.
 
 use identity::Principal;
-use mcp::{Era, Method, Payload, Version};
+use mcp::{Era, Method, Payload, Raw, Version};
 use policy::{Action, Permit};
 
-use crate::relay::Relay;
-use crate::{Call, Caller, Logs, Upkeep, UpstreamError, params};
+use crate::relay::{Asks, Relay};
+use crate::{Abilities, Call, Caller, Logs, Upkeep, UpstreamError, params};
+
+const EVERYTHING: Abilities = Abilities::FORM
+    .with(Abilities::URL)
+    .with(Abilities::SAMPLING)
+    .with(Abilities::TOOLS)
+    .with(Abilities::ROOTS);
 
 /// A client's operation with its permit, or the gateway's own upkeep.
 #[derive(Clone, Copy)]
@@ -16,8 +22,10 @@ pub(crate) enum Ask<'a> {
     Call {
         /// Names target and item.
         permit: &'a Permit,
-        /// For whom.
+        /// For whom, as the target may see them.
         caller: &'a Caller,
+        /// What their client declared that it can be asked.
+        declared: Abilities,
         /// What.
         call: &'a Call,
     },
@@ -38,6 +46,7 @@ impl<'a> Ask<'a> {
     pub(crate) fn call(
         permit: &'a Permit,
         caller: &'a Caller,
+        declared: Abilities,
         call: &'a Call,
     ) -> Result<Self, UpstreamError> {
         let covered = match (&permit.operation().action, &call.method) {
@@ -48,7 +57,7 @@ impl<'a> Ask<'a> {
             _ => false,
         };
         if covered && permit.principal() == caller.principal.key() {
-            return Ok(Self::Call { permit, caller, call });
+            return Ok(Self::Call { permit, caller, declared, call });
         }
         Err(UpstreamError::NoCredential(
             "the permit does not cover this operation of this principal".to_owned(),
@@ -118,17 +127,47 @@ impl<'a> Ask<'a> {
     }
 
     /// What decides about the messages that come back.
-    pub(crate) fn relay(&self, id: u64) -> Relay {
+    pub(crate) fn relay(&self, id: u64, asks: Asks) -> Relay {
         match self {
-            Self::Call { call, .. } => Relay { id, progress: call.progress.clone(), logs: call.logs },
-            Self::Upkeep { .. } => Relay { id, progress: None, logs: Logs::Off },
+            Self::Call { call, .. } => Relay { id, progress: call.progress.clone(), logs: call.logs, asks },
+            Self::Upkeep { .. } => Relay { id, progress: None, logs: Logs::Off, asks },
+        }
+    }
+
+    /// What a legacy server may ask meanwhile, at most `most` times; `roots` is what it learns without its client.
+    pub(crate) fn asks(&self, roots: Option<Raw>, most: usize) -> Asks {
+        let (may, missing) = match *self {
+            // Whoever speaks the modern way can be asked in the course of three methods only (MCP 2026-07-28, Multi
+            // round-trip requests).
+            Self::Call { caller, declared, call, .. } if caller.era == Era::Modern => {
+                match call.method.name_param() {
+                    Some(_) => (caller.abilities, EVERYTHING.without(declared)),
+                    None => (Abilities::NONE, Abilities::NONE),
+                }
+            }
+            Self::Call { caller, .. } => (caller.abilities, Abilities::NONE),
+            Self::Upkeep { .. } => (Abilities::NONE, Abilities::NONE),
+        };
+        Asks { may, missing, roots, most }
+    }
+
+    /// Whether the client brings answers to questions, which a legacy server takes another way.
+    pub(crate) fn brings_answers(&self) -> bool {
+        match self {
+            Self::Call { caller, call, .. } => {
+                let has = |key| call.params.get(key).is_some();
+                caller.era == Era::Modern
+                    && call.method.name_param().is_some()
+                    && (has("inputResponses") || has("requestState"))
+            }
+            Self::Upkeep { .. } => false,
         }
     }
 
     /// The whole request, as a server that speaks `version` is to read it.
     pub(crate) fn request(&self, version: Version, id: u64) -> Payload {
         match *self {
-            Self::Call { permit, caller, call } => params::prepare(call, permit, id, caller, version),
+            Self::Call { permit, caller, call, .. } => params::prepare(call, permit, id, caller, version),
             Self::Upkeep { caller, upkeep } => params::prepare_upkeep(upkeep, caller, id, version),
         }
     }

@@ -1,9 +1,13 @@
 //! What is asked of a target: a client's operation, or the gateway's own upkeep.
 
-use std::sync::Arc;
+use std::borrow::Cow;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use identity::{Principal, PrincipalKey};
 use mcp::{Era, Kind, Method, Object, Raw};
+
+use crate::Abilities;
+use crate::abilities::limited;
 
 /// For whom a target is asked, and what their client said about itself.
 #[derive(Clone, Debug)]
@@ -16,6 +20,8 @@ pub struct Caller {
     pub era: Era,
     /// The client's `capabilities`, as it declared them; never more.
     pub capabilities: Raw,
+    /// What of them it can be asked in the middle of a call: [`Abilities::of`] them.
+    pub abilities: Abilities,
     /// The client's `clientInfo`.
     pub info: Option<Raw>,
 }
@@ -29,8 +35,9 @@ pub struct SessionKey(pub u64);
 pub enum Affinity {
     /// One client session's own.
     Session(PrincipalKey, SessionKey),
-    /// One principal's, across calls.
-    Principal(PrincipalKey),
+    /// One principal's, across calls of clients that can be asked the same: a legacy server is told once what its client
+    /// can do (MCP 2025-11-25, Lifecycle).
+    Principal(PrincipalKey, Abilities),
     /// The gateway's own (upkeep), and a stdio child that is shared because the operator wrote so.
     Gateway,
 }
@@ -42,12 +49,36 @@ pub struct Call {
     pub method: Method,
     /// The parameters as the client wrote them. The driver replaces the name and the hop keys of `_meta`.
     pub params: Object,
-    /// The client's progress token, as it wrote it.
-    pub progress: Option<Raw>,
+    /// The client's progress token.
+    pub progress: Option<ProgressToken>,
     /// Which log messages the client wants during the call.
     pub logs: Logs,
     /// `Mcp-Param-*` headers for a modern server: name and encoded value.
     pub param_headers: Vec<(String, String)>,
+}
+
+/// A client's progress token, as it wrote it. A client that asks again for a call in progress may have another one then;
+/// clones share it.
+#[derive(Clone, Debug)]
+pub struct ProgressToken(Arc<Mutex<Option<Raw>>>);
+
+impl ProgressToken {
+    /// The token of a request.
+    #[must_use]
+    pub fn new(token: Raw) -> Self {
+        Self(Arc::new(Mutex::new(Some(token))))
+    }
+
+    /// The token now; `None`: nobody wants progress any more.
+    #[must_use]
+    pub fn get(&self) -> Option<Raw> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Another token from now on, or none.
+    pub fn set(&self, token: Option<Raw>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = token;
+    }
 }
 
 /// Which log messages a client wants.
@@ -139,6 +170,24 @@ impl Caller {
     #[must_use]
     pub fn affinity(&self) -> Affinity {
         let key = self.principal.key();
-        self.session.map_or(Affinity::Principal(key), |session| Affinity::Session(key, session))
+        self.session
+            .map_or(Affinity::Principal(key, self.abilities), |session| Affinity::Session(key, session))
+    }
+
+    /// The same caller, able only of what `target` may ask of its clients.
+    pub(crate) fn at(&self, target: &config::Target) -> Cow<'_, Self> {
+        let mut allowed = self.abilities;
+        if target.sampling.is_none() {
+            let sampling = Abilities::SAMPLING.with(Abilities::TOOLS).with(Abilities::CONTEXT);
+            allowed = allowed.without(sampling);
+        }
+        if !target.roots.is_empty() {
+            allowed = allowed.with(Abilities::ROOTS);
+        }
+        if allowed == self.abilities {
+            return Cow::Borrowed(self);
+        }
+        let capabilities = limited(&self.capabilities, allowed);
+        Cow::Owned(Self { capabilities, abilities: allowed, ..self.clone() })
     }
 }

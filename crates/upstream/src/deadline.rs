@@ -20,6 +20,17 @@ impl Deadline {
         Self { started: Instant::now(), total, idle }
     }
 
+    /// No bound: somebody else watches the time.
+    pub(crate) fn none() -> Self {
+        const FOREVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+        Self::start(FOREVER, FOREVER)
+    }
+
+    /// The same bounds for a call that stood still for as long.
+    pub(crate) fn later(self, by: Duration) -> Self {
+        Self { total: self.total + by, ..self }
+    }
+
     /// How long the next wait may take, and the configured time that this comes from.
     pub(crate) fn next(&self) -> (Duration, Duration) {
         let left = self.total.saturating_sub(self.started.elapsed());

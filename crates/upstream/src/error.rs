@@ -3,7 +3,12 @@
 use std::time::Duration;
 
 use mcp::ErrorObject;
-use mcp::code::{ANSWER_TOO_LARGE, BACKEND_BROKE_PROTOCOL, BACKEND_TIMEOUT, UNAVAILABLE};
+use mcp::code::{
+    ANSWER_TOO_LARGE, BACKEND_BROKE_PROTOCOL, BACKEND_TIMEOUT, INVALID_PARAMS, MISSING_CAPABILITY,
+    UNAVAILABLE,
+};
+
+use crate::Abilities;
 
 #[cfg(test)]
 mod tests;
@@ -41,6 +46,12 @@ pub enum UpstreamError {
     /// As many children, sessions or calls as the bound allows.
     #[error("is busy: {0}")]
     Busy(String),
+    /// The server needs something of a modern client that this one did not declare (MCP 2026-07-28, -32021).
+    #[error("needs a capability that the client did not declare")]
+    Lacks(Abilities),
+    /// The client answers a question that was not asked, or not this way: a legacy server has no state to go on from.
+    #[error("was not asked: the client answered a question that is not open")]
+    Unasked,
     /// The gateway is shutting down, or the call was cancelled.
     #[error("was given up: the call was cancelled")]
     Cancelled,
@@ -71,6 +82,17 @@ impl UpstreamError {
                 (UNAVAILABLE, "cannot be used with the gateway's credential; ask the gateway's operator".to_owned())
             }
             Self::Busy(_) => (UNAVAILABLE, "is busy; try again later".to_owned()),
+            Self::Lacks(needs) => {
+                let sentence =
+                    format!("The server `{target}` needs a capability that the client did not declare.");
+                return ErrorObject::new(MISSING_CAPABILITY, sentence)
+                    .with_data(serde_json::json!({ "requiredCapabilities": needs.to_capabilities() }));
+            }
+            Self::Unasked => {
+                let sentence = "`inputResponses` answers no open question of this call; repeat `requestState` as it was given, or send \
+                                the call without both.";
+                return ErrorObject::new(INVALID_PARAMS, sentence);
+            }
             Self::Cancelled => (UNAVAILABLE, "was not waited for: the call was cancelled".to_owned()),
         };
         ErrorObject::new(code, format!("The server `{target}` {sentence}."))
@@ -89,7 +111,7 @@ impl UpstreamError {
     /// Whether the server cannot have seen the request, so that repeating it cannot run it twice.
     #[must_use]
     pub fn nothing_sent(&self) -> bool {
-        matches!(self, Self::Unreachable(_) | Self::NoCredential(_) | Self::Busy(_))
+        matches!(self, Self::Unreachable(_) | Self::NoCredential(_) | Self::Busy(_) | Self::Unasked)
     }
 }
 

@@ -3,6 +3,7 @@
 //! A driver turns a permitted call into what its server understands and the server's messages into [`Event`]s. It never
 //! decides who may call what, never sees the client's own credential, and never repeats a call that a server may have seen.
 
+mod abilities;
 mod ask;
 mod call;
 mod deadline;
@@ -10,13 +11,16 @@ mod duplex;
 mod error;
 mod facts;
 mod params;
+mod question;
 pub mod relay;
 mod reply;
 mod streamable;
 mod upstream;
 
-pub use call::{Affinity, Call, Caller, Level, Logs, ServerFacts, SessionKey, Upkeep};
+pub use abilities::{Abilities, unasked};
+pub use call::{Affinity, Call, Caller, Level, Logs, ProgressToken, ServerFacts, SessionKey, Upkeep};
 pub use error::UpstreamError;
+pub use question::{Kind as QuestionKind, Question};
 pub use relay::Event;
 pub use reply::Reply;
 pub use upstream::{Deps, Upstream};

@@ -14,7 +14,7 @@ use mcp::{Edit, Era, Method, Object, Payload, Raw, Splice, Version};
 use policy::Permit;
 
 use crate::relay::presentable;
-use crate::{Call, Caller, Level, Logs, Upkeep};
+use crate::{Abilities, Affinity, Call, Caller, Level, Logs, Upkeep};
 
 #[cfg(test)]
 mod tests;
@@ -57,12 +57,20 @@ pub(crate) fn of_listen(flags: &[&'static str]) -> Payload {
     object([("notifications", object(flags))].into_iter().chain(meta.map(|meta| ("_meta", meta))))
 }
 
-/// The parameters of `initialize`, for a session that serves `caller`, or the gateway itself.
-pub(crate) fn of_initialize(caller: Option<&Caller>) -> Payload {
-    // A session that a client's requests share whatever each of them declares must not be told what one of them can do.
-    let own = caller.filter(|caller| caller.session.is_some());
-    let capabilities = own.map_or_else(|| NOTHING.clone(), |caller| presentable(&caller.capabilities));
-    let info = caller.and_then(|caller| caller.info.clone()).unwrap_or_else(|| OWN_INFO.clone());
+/// The capabilities that a legacy server is told of whoever uses this affinity's session; `own` is what the gateway can
+/// be asked itself.
+pub(crate) fn capabilities(caller: Option<&Caller>, affinity: Affinity, own: Abilities) -> Raw {
+    match (affinity, caller) {
+        (Affinity::Session(..), Some(caller)) => presentable(&caller.capabilities),
+        // Requests share it whatever each of them declares besides: only what they have in common is told.
+        (Affinity::Principal(_, abilities), _) => Raw::value(&abilities.to_capabilities()),
+        _ => Raw::value(&own.to_capabilities()),
+    }
+}
+
+/// The parameters of `initialize`; `info` is whose client it is, where there is one.
+pub(crate) fn of_initialize(capabilities: Raw, info: Option<Raw>) -> Payload {
+    let info = info.unwrap_or_else(|| OWN_INFO.clone());
     object([
         ("protocolVersion", Raw::string(Version::NEWEST_LEGACY.as_str()).into()),
         ("capabilities", capabilities.into()),

@@ -2,9 +2,11 @@
 //!
 //! Pure: the drivers read and write, this decides. A message reaches the client only when it belongs to its call.
 
-use mcp::{Edit, Message, Notification, Object, Payload, Raw, Response, Splice};
+use mcp::{Edit, Message, Notification, Object, Payload, Raw, Request, Response, Splice};
 
-use crate::{Level, Logs};
+use crate::call::ProgressToken;
+use crate::question::{Kind, Question};
+use crate::{Abilities, Level, Logs};
 
 #[cfg(test)]
 mod tests;
@@ -15,16 +17,33 @@ pub struct Relay {
     /// The request id we gave it; also its progress token.
     pub id: u64,
     /// The client's own progress token.
-    pub progress: Option<Raw>,
+    pub progress: Option<ProgressToken>,
     /// Which log messages the client wants.
     pub logs: Logs,
+    /// What the server may ask meanwhile.
+    pub asks: Asks,
+}
+
+/// What a legacy server may ask during a call. A modern one may ask nothing: it answers with what it needs.
+#[derive(Clone, Debug, Default)]
+pub struct Asks {
+    /// What the client can be asked, and the server was told so.
+    pub may: Abilities,
+    /// What a modern client did not declare. Its call ends when the server asks for it.
+    pub missing: Abilities,
+    /// The roots that the gateway names itself: the result of `roots/list`.
+    pub roots: Option<Raw>,
+    /// Questions in one call.
+    pub most: usize,
 }
 
 /// What happens during a call.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum Event {
     /// A notification for the client, its token already the client's own.
     Notification(Payload),
+    /// A question for the client; more follows.
+    Question(Question),
     /// The answer; its id is still ours.
     Final(Response),
 }
@@ -36,6 +55,10 @@ pub enum Verdict {
     Deliver(Event),
     /// Write this back to the server.
     Answer(Payload),
+    /// Ask the client.
+    Ask(Request, Kind),
+    /// Write this back to the server, and end the call: its client lacks what the server needs.
+    Lacks(Payload, Abilities),
     /// It is not the client's business, or nobody's.
     Drop(&'static str),
 }
@@ -47,7 +70,7 @@ impl Relay {
         match message {
             Message::Response(response) => self.response(response),
             Message::Notification(notification) => self.notification(notification),
-            Message::Request(request) => Verdict::Answer(answer_to_server(&request)),
+            Message::Request(request) => self.asks.judge(request),
         }
     }
 
@@ -83,8 +106,9 @@ impl Relay {
         let token = notification.params.get("progressToken");
         match (&self.progress, token) {
             (Some(own), Some(token)) if token.to_u64() == Some(self.id) => {
+                let Some(own) = own.get() else { return Verdict::Drop("progress nobody wants any more") };
                 let mut splice = Splice::of(&notification.text);
-                splice.replace(&token, own.clone());
+                splice.replace(&token, own);
                 Verdict::Deliver(Event::Notification(splice.finish()))
             }
             _ => Verdict::Drop("progress of another call, or unasked for"),
@@ -107,23 +131,53 @@ impl Relay {
     }
 }
 
-/// The answer to a request that a server makes of its client. No interactive capability is declared to any server, so
-/// there is nothing but `ping` to answer.
-#[must_use]
-pub fn answer_to_server(request: &mcp::Request) -> Payload {
-    match request.method {
-        mcp::Method::Ping => {
-            mcp::code::result(&request.id, Payload::from(Raw::value(&serde_json::json!({}))))
+impl Asks {
+    fn judge(&self, request: Request) -> Verdict {
+        if let Some(answer) = at_once(&request, self.roots.as_ref()) {
+            return Verdict::Answer(answer);
         }
-        _ => mcp::ErrorObject::new(
-            mcp::code::METHOD_NOT_FOUND,
-            format!("The client did not declare a capability for `{}`; do not ask for it.", request.method),
-        )
-        .response(Some(&request.id)),
+        let Some(kind) = Kind::of(request.method.as_str(), &request.params) else {
+            return Verdict::Answer(refusal(&request));
+        };
+        let needs = kind.needs(&request.params);
+        let missing = needs.without(needs.without(self.missing));
+        if self.may.contains(needs) {
+            Verdict::Ask(request, kind)
+        } else if missing.is_empty() {
+            Verdict::Answer(refusal(&request))
+        } else {
+            Verdict::Lacks(refusal(&request), missing)
+        }
     }
 }
 
-/// `capabilities` as a server may see them: without what the gateway does not carry yet.
+/// The answer to a request that a server makes outside of every call: there is nobody to ask, so it gets what the gateway
+/// knows itself, or a refusal. `roots` is the result of `roots/list`, where the operator wrote one.
+#[must_use]
+pub fn answer_to_server(request: &Request, roots: Option<&Raw>) -> Payload {
+    at_once(request, roots).unwrap_or_else(|| refusal(request))
+}
+
+/// What the gateway answers a server itself.
+fn at_once(request: &Request, roots: Option<&Raw>) -> Option<Payload> {
+    let result = match request.method {
+        mcp::Method::Ping => Raw::value(&serde_json::json!({})),
+        _ if request.method.as_str() == Kind::Roots.method() => roots?.clone(),
+        _ => return None,
+    };
+    Some(mcp::code::result(&request.id, result.into()))
+}
+
+/// What a server gets that asks for what its client did not declare.
+pub(crate) fn refusal(request: &Request) -> Payload {
+    mcp::ErrorObject::new(
+        mcp::code::METHOD_NOT_FOUND,
+        format!("The client did not declare a capability for `{}`; do not ask for it.", request.method),
+    )
+    .response(Some(&request.id))
+}
+
+/// `capabilities` as a server may see them: without what the gateway does not carry.
 #[must_use]
 pub fn presentable(capabilities: &Raw) -> Raw {
     let Some(object) = Object::of(capabilities) else { return Object::empty().text().clone() };
@@ -131,7 +185,12 @@ pub fn presentable(capabilities: &Raw) -> Raw {
         return capabilities.clone();
     }
     let extensions = object.object("extensions");
-    let mut edit = Edit::of(&object).remove("sampling").remove("elicitation").remove("roots").remove("tasks");
+    let roots = object.object("roots");
+    let mut edit = Edit::of(&object).remove("tasks");
+    if let Some(roots) = &roots {
+        // The gateway does not pass on that they changed.
+        edit = edit.set("roots", Edit::of(roots).remove("listChanged").finish());
+    }
     if let Some(extensions) = &extensions {
         edit = edit.set("extensions", Edit::of(extensions).remove("io.modelcontextprotocol/tasks").finish());
     }

@@ -34,7 +34,7 @@ use endpoint::Endpoint;
 use handshake::{Evidence, OpenError};
 use sessions::Sessions;
 
-pub(crate) use stream::CallStream;
+pub(crate) use stream::{CallStream, too_many};
 
 /// The driver of one server behind a URL.
 pub(crate) struct Streamable {

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::ask::Ask;
 use crate::duplex::Connections;
 use crate::streamable::{Streamable, settled};
-use crate::{Call, Caller, Reply, ServerFacts, SessionKey, Upkeep, UpstreamError};
+use crate::{Abilities, Call, Caller, Reply, ServerFacts, SessionKey, Upkeep, UpstreamError};
 
 /// What every target of a process shares.
 #[derive(Clone)]
@@ -89,7 +89,7 @@ impl Upstream {
     /// answers with is no error here.
     pub async fn dispatch(
         &self,
-        permit: Permit,
+        permit: &Permit,
         caller: &Caller,
         call: Call,
     ) -> Result<Reply, UpstreamError> {
@@ -97,8 +97,15 @@ impl Upstream {
         if *operation.target != *self.name() || *operation.gateway != *self.0.gateway {
             return Err(UpstreamError::NoCredential("the permit is for another target".to_owned()));
         }
-        let ask = Ask::call(&permit, caller, &call)?;
+        let fitting = caller.at(&self.0.target);
+        let ask = Ask::call(permit, &fitting, caller.abilities, &call)?;
         self.ask(ask).await
+    }
+
+    /// What the target may ask of `caller`'s client in the middle of a call.
+    #[must_use]
+    pub fn abilities(&self, caller: &Caller) -> Abilities {
+        caller.at(&self.0.target).abilities
     }
 
     /// Asks something on the gateway's own account; `caller` lends the identity that a dynamic listing needs.
@@ -106,7 +113,9 @@ impl Upstream {
     /// # Errors
     /// There is no answer. An error that the server answers with is no error here.
     pub async fn upkeep(&self, caller: Option<&Caller>, upkeep: Upkeep) -> Result<Response, UpstreamError> {
-        settled(self.ask(Ask::Upkeep { caller, upkeep: &upkeep }).await?.last().await?)
+        let fitting = caller.map(|caller| caller.at(&self.0.target));
+        let ask = Ask::Upkeep { caller: fitting.as_deref(), upkeep: &upkeep };
+        settled(self.ask(ask).await?.last().await?)
     }
 
     /// What the server said about itself; connects if needed. Cached: for `target.refresh`, or until it is connected to
@@ -115,6 +124,8 @@ impl Upstream {
     /// # Errors
     /// The server cannot be reached, or speaks nothing that the gateway speaks.
     pub async fn facts(&self, caller: Option<&Caller>) -> Result<Arc<ServerFacts>, UpstreamError> {
+        let fitting = caller.map(|caller| caller.at(&self.0.target));
+        let caller = fitting.as_deref();
         match &self.0.driver {
             Driver::Url(driver) => driver.facts(caller).await,
             Driver::Child(driver) => driver.facts(caller).await,

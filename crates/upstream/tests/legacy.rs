@@ -158,7 +158,7 @@ async fn progress_reaches_the_client_under_its_own_token() {
     let mut counted = tool_call();
     counted.params =
         params(&json!({ "name": "x", "_meta": { "progressToken": "mine", "traceparent": "00-1" } }));
-    counted.progress = Some(Raw::string("mine"));
+    counted.progress = Some(portcullis_upstream::ProgressToken::new(Raw::string("mine")));
     let (notifications, outcome) = call(&upstream(&server), &alice(), counted).await.unwrap();
     assert_eq!(text(&outcome), "done");
     assert_eq!(notifications.len(), 1, "{notifications:?}");

@@ -21,7 +21,7 @@ async fn request_says_who_asks_and_what() {
     );
     let mut call_ = tool_call();
     call_.logs = Logs::From(Level::Error);
-    call_.progress = Some(Raw::number(5));
+    call_.progress = Some(portcullis_upstream::ProgressToken::new(Raw::number(5)));
     call_.param_headers =
         vec![("Mcp-Param-Region".to_owned(), "eu".to_owned()), ("Authorization".to_owned(), "x".to_owned())];
     call_.params = params(
@@ -57,7 +57,7 @@ async fn name_that_is_not_ascii_travels_encoded() {
     read.method = Method::ReadResource;
     read.params = params(&json!({ "uri": "x" }));
     let permit = permit(&alice, Action::ReadResource, "file:///ä");
-    upstream.dispatch(permit, &alice, read).await.unwrap();
+    upstream.dispatch(&permit, &alice, read).await.unwrap();
     assert_eq!(server.of("resources/read")[0].header("mcp-name"), Some("=?base64?ZmlsZTovLy/DpA==?="));
 }
 
@@ -114,7 +114,7 @@ async fn permit_for_something_else_sends_nothing() {
     let upstream = upstream(&server);
     let (alice, bob) = (alice(), caller("bob", None));
     for permit in [permit(&bob, Action::CallTool, "read"), permit(&alice, Action::GetPrompt, "read")] {
-        assert!(upstream.dispatch(permit, &alice, tool_call()).await.unwrap_err().nothing_sent());
+        assert!(upstream.dispatch(&permit, &alice, tool_call()).await.unwrap_err().nothing_sent());
     }
     assert!(server.seen().is_empty());
 }

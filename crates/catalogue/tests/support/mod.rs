@@ -29,6 +29,8 @@ pub fn target(name: &str) -> Target {
         prefix: Prefix::Target,
         resource_priority: 1000,
         outbound: Outbound::None,
+        sampling: None,
+        roots: Vec::new(),
         refresh: Duration::from_secs(300),
         call_timeout: Duration::from_secs(60),
         idle_timeout: Duration::from_secs(60),
@@ -54,6 +56,8 @@ pub fn gateway(targets: Vec<Target>) -> Gateway {
         list_budget: Duration::from_secs(2),
         allowed_origins: Vec::new(),
         allowed_hosts: Vec::new(),
+        form_secrets: config::Rule::Refuse,
+        private_urls: config::Rule::Refuse,
         targets,
     }
 }

@@ -103,6 +103,7 @@ pub fn caller_with(verified: Verified) -> Caller {
         session: None,
         era: Era::Modern,
         capabilities: raw("{}"),
+        abilities: upstream::Abilities::NONE,
         info: None,
     }
 }

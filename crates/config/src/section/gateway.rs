@@ -10,12 +10,14 @@ use crate::form::many::{list, named};
 use crate::form::scalar::{Scalar, choice, count, duration, plain_text, text};
 use crate::form::section::Section;
 use crate::interpolate::Resolved;
-use crate::model::{Gateway, Inbound, Prefix, Streaming, Target, Transport};
+use crate::model::{Gateway, Inbound, Prefix, Rule, Streaming, Target, Transport};
 use crate::section::{Front, inbound, sessions, target};
 
 const INSTRUCTIONS_BYTES_MAX: usize = 64 * 1024;
 /// Allowed origins or hosts.
 const NAMES_MAX: usize = 200;
+
+const RULES: [(&str, Rule); 2] = [("refuse", Rule::Refuse), ("allow", Rule::Allow)];
 
 const VERSIONS: [(&str, Version); 5] = [
     (Version::V2024_11_05.as_str(), Version::V2024_11_05),
@@ -34,7 +36,8 @@ pub(crate) fn read(name: &str, section: &mut Section<'_>, front: &Front) -> Opti
     );
     let streaming = section.or(
         "streaming",
-        "Whether answers may be event streams. Without: no progress, no log messages, no 2024-11-05 clients.",
+        "Whether answers may be event streams. Without: no progress, no log messages, no questions to clients with sessions, \
+         no 2024-11-05 clients.",
         &choice(&[
             ("true", Streaming::On),
             ("false", Streaming::Off),
@@ -74,6 +77,18 @@ pub(crate) fn read(name: &str, section: &mut Section<'_>, front: &Front) -> Opti
         "Host names accepted in `Host`, besides that of `public_url` and loopback addresses; with a port, only that port.",
         &list(host_name(), NAMES_MAX),
     );
+    let form_secrets = section.or(
+        "form_secrets",
+        "Whether a server may ask for passwords, keys or tokens in a form; it should send the person to a page instead.",
+        &choice(&RULES),
+        Rule::Refuse,
+    );
+    let private_urls = section.or(
+        "private_urls",
+        "Whether a server may send a person to a loopback or private address.",
+        &choice(&RULES),
+        Rule::Refuse,
+    );
     let targets = section.required(
         "targets",
         "The backends, by name.",
@@ -105,6 +120,8 @@ pub(crate) fn read(name: &str, section: &mut Section<'_>, front: &Front) -> Opti
         list_budget,
         allowed_origins: allowed_origins.unwrap_or_default(),
         allowed_hosts: allowed_hosts.unwrap_or_default(),
+        form_secrets,
+        private_urls,
         targets,
     })
 }
@@ -125,7 +142,7 @@ fn order(section: &Section<'_>, versions: Option<Vec<Version>>) -> Vec<Version> 
 fn warn_about_absent(section: &Section<'_>) {
     if !section.has("streaming") && !section.has_like("streaming") {
         let problem = Problem::new(
-            "streaming is off: no progress and no log messages reach clients, GET is refused, \
+            "streaming is off: no progress and no log messages reach clients, nor questions those up to 2025-11-25, GET is refused, \
              and 2024-11-05 clients cannot connect",
         );
         section.warn(
@@ -135,7 +152,8 @@ fn warn_about_absent(section: &Section<'_>) {
     }
     if !section.has("sessions") && !section.has_like("sessions") {
         let problem = Problem::new(
-            "sessions are off: servers keep no state between the calls of a client, and `logging/setLevel` has no effect",
+            "sessions are off: servers keep no state between the calls of a client and cannot ask clients up to 2025-11-25, \
+             and `logging/setLevel` has no effect",
         );
         section.warn("sessions", problem.help("write `sessions: {}`, or `sessions: off` to leave them off"));
     }

@@ -25,6 +25,12 @@ impl Default for Limits {
             read_timeout: Duration::from_secs(30),
             catalogue_items: 10_000,
             drain: Duration::from_secs(30),
+            questions: 100,
+            questions_open: 1000,
+            rounds: 16,
+            question_timeout: Duration::from_secs(600),
+            parks: 1000,
+            parks_per_principal: 32,
         }
     }
 }
@@ -86,6 +92,42 @@ pub(crate) fn read(section: &mut Section<'_>) -> Option<Limits> {
             "Time running requests have to finish after SIGTERM.",
             &duration(Duration::ZERO..=seconds(3600)),
             default.drain,
+        ),
+        questions: section.or(
+            "questions",
+            "Questions a server may ask in one call, in all.",
+            &count(1..=10_000),
+            default.questions,
+        ),
+        questions_open: section.or(
+            "questions_open",
+            "Questions open at a time in one client session.",
+            &count(1..=100_000),
+            default.questions_open,
+        ),
+        rounds: section.or(
+            "rounds",
+            "Times one call of a client up to 2025-11-25 may be sent again with answers to a server of 2026-07-28.",
+            &count(1..=1000),
+            default.rounds,
+        ),
+        question_timeout: section.or(
+            "question_timeout",
+            "Time a person has to answer a question.",
+            &duration(seconds(1)..=seconds(86_400)),
+            default.question_timeout,
+        ),
+        parks: section.or(
+            "parks",
+            "Calls of 2026-07-28 clients that wait for an answer at a time, per gateway.",
+            &count(1..=1_000_000),
+            default.parks,
+        ),
+        parks_per_principal: section.or(
+            "parks_per_principal",
+            "Calls of one principal that wait for an answer at a time. Without authentication, `parks` counts.",
+            &count(1..=1_000_000),
+            default.parks_per_principal,
         ),
     })
 }

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use crate::diagnostic::Problem;
-use crate::form::many::block;
+use crate::form::many::{block, list};
 use crate::form::scalar::{choice, count, duration};
 use crate::form::section::Section;
 use crate::model::{Isolation, Listing, Outbound, Prefix, Sessions, Target, Transport};
-use crate::section::{Front, outbound, transport};
+use crate::section::{Front, outbound, questions, transport};
 
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -42,6 +42,19 @@ pub(crate) fn read(
         &count(0..=1000),
         1000,
     );
+    let sampling = section
+        .optional(
+            "sampling",
+            "Whether the server may have the client's model generate; `{}` allows it within the default bounds, `off` is the \
+             default.",
+            &questions::sampling(),
+        )
+        .flatten();
+    let roots = section.optional(
+        "roots",
+        "Roots told to the server, as `file:///…` URIs; without, it is told the client's.",
+        &list(questions::root(), questions::ROOTS_MAX),
+    );
     let refresh = section.or(
         "refresh",
         "How often lists captured by `listing: default` are captured anew.",
@@ -69,8 +82,10 @@ pub(crate) fn read(
         if is_child { SECOND * 60 } else { SECOND * 10 },
     );
     let wants_outbound = section.has("outbound");
+    let wants_roots = section.has("roots");
     let (transport, listing) = mcp?;
     let outbound = if wants_outbound { outbound? } else { Outbound::None };
+    let roots = if wants_roots { roots? } else { Vec::new() };
     check(section, (&transport, listing, &outbound), sessions);
     Some(Target {
         name: name.to_owned(),
@@ -79,6 +94,8 @@ pub(crate) fn read(
         prefix,
         resource_priority: u16::try_from(resource_priority).ok()?,
         outbound,
+        sampling,
+        roots,
         refresh,
         call_timeout,
         idle_timeout,

@@ -18,6 +18,7 @@ fn sample(path: &str, schema: &Value) -> Value {
         "discovery_url" => json!("https://x.example/.well-known/openid-configuration"),
         "separator" => json!("__"),
         "audiences" => json!(["x"]),
+        "roots" => json!(["file:///x"]),
         "allow" => json!(["x.example"]),
         "allowed_hosts" => json!(["x.example"]),
         "allowed_origins" => json!(["https://x.example"]),

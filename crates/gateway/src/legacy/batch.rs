@@ -42,12 +42,16 @@ pub(super) async fn answer(
                 // The batch came with one place; every further request needs one of its own.
                 let place = first.take().map_or_else(|| further(&site, &places, &principal), Ok);
                 started.push(match place {
-                    Ok(place) => start(&site, &principal, session.clone(), request, place),
+                    Ok(place) => start((&site, &principal, accepts), session.clone(), request, place),
                     Err(refusal) => immediately(&request.id, &refusal.to_error()),
                 });
             }
             Ok(Message::Notification(notification)) => notified(session.as_deref(), &notification),
-            Ok(Message::Response(_)) => {}
+            Ok(Message::Response(response)) => {
+                if let Some(session) = &session {
+                    session.answered(&response);
+                }
+            }
             Err(malformed) => answers.push(malformed.to_error().response(None)),
         }
     }
@@ -101,6 +105,7 @@ fn stream(started: Vec<present::Steps>, answers: Vec<Payload>) -> Response<Body>
             while let Some(step) = steps.next().await {
                 let payload = match step {
                     Step::Notification(payload) => payload,
+                    Step::Question(_) => continue,
                     Step::Final(answer) => answer.payload,
                 };
                 if present::send(&sender, payload).await.is_err() {

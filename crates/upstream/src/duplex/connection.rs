@@ -15,10 +15,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::link::{End, Link, Outgoing, Tally};
 use super::stream::{CallStream, Patience};
+use super::table::Table;
 use super::task::Task;
 use super::waiter::{Role, Waiter};
-use crate::relay::Relay;
-use crate::{Level, Logs, ServerFacts, Upkeep, UpstreamError, params};
+use crate::relay::{Asks, Relay};
+use crate::{Level, Logs, ProgressToken, ServerFacts, Upkeep, UpstreamError, params};
 
 #[cfg(test)]
 mod tests;
@@ -66,8 +67,9 @@ pub(super) struct Lease {
 /// What a new request needs besides its text.
 #[derive(Debug)]
 pub(super) struct NewRequest {
-    pub(super) progress: Option<Raw>,
+    pub(super) progress: Option<ProgressToken>,
     pub(super) logs: Logs,
+    pub(super) asks: Asks,
     pub(super) role: Role,
     pub(super) patience: Patience,
     /// Whose credential goes with it, where the transport carries one.
@@ -78,13 +80,13 @@ impl NewRequest {
     /// A request of the gateway's own that may take `limit`.
     pub(super) fn own(role: Role, limit: Duration) -> Self {
         let patience = Patience { total: limit, idle: limit };
-        Self { progress: None, logs: Logs::Off, role, patience, principal: None }
+        Self { progress: None, logs: Logs::Off, asks: Asks::default(), role, patience, principal: None }
     }
 }
 
 impl Connection {
     /// Starts the task of a connection over `link`.
-    pub(super) fn start(link: Link, tally: Arc<Tally>) -> Self {
+    pub(super) fn start(link: Link, tally: Arc<Tally>, roots: Option<Raw>) -> Self {
         let (mailbox, requests) = mpsc::channel(MAILBOX_MAX);
         let shared = Shared {
             server: link.server.clone(),
@@ -106,7 +108,7 @@ impl Connection {
         };
         let (given_up, changes, ended) =
             (shared.given_up.clone(), shared.changes.clone(), shared.ended.clone());
-        let task = Task::new(link, requests, tally, given_up, shared.heard.clone());
+        let task = Task::new(link, requests, Table::new(tally, roots), given_up, shared.heard.clone());
         let end = shared.end.clone();
         tokio::spawn(async move {
             // However the task ends, whoever waits for that is told.
@@ -126,8 +128,9 @@ impl Connection {
         text: impl FnOnce(u64) -> Payload,
     ) -> Result<CallStream, UpstreamError> {
         let id = self.0.next_id.fetch_add(1, Ordering::Relaxed);
-        let relay = Relay { id, progress: request.progress, logs: request.logs };
-        let waiter = Waiter::new(relay, request.role, self.0.given_up.clone());
+        let relay = Relay { id, progress: request.progress, logs: request.logs, asks: request.asks };
+        let mailbox = self.0.mailbox.downgrade();
+        let waiter = Waiter::new(relay, request.role, self.0.given_up.clone(), mailbox);
         let mut lease = self.lease();
         if request.role == Role::Call {
             lease.call = Some(id);

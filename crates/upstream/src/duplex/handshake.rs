@@ -26,11 +26,15 @@ const DISCOVER_SILENCE: Duration = Duration::from_secs(3);
 ///
 /// # Errors
 /// The server went away, said nothing in time, refused, or speaks no revision that the gateway speaks.
-pub(super) async fn shake(connection: &Connection, era: Era, limit: Duration) -> Result<(), UpstreamError> {
+pub(super) async fn shake(
+    connection: &Connection,
+    (era, capabilities): (Era, &Raw),
+    limit: Duration,
+) -> Result<(), UpstreamError> {
     let facts = match era {
-        Era::Legacy => initialize(connection, limit).await?,
+        Era::Legacy => initialize(connection, capabilities, limit).await?,
         Era::Modern => modern_only(connection, limit).await?,
-        Era::Auto => detect(connection, limit).await?,
+        Era::Auto => detect(connection, capabilities, limit).await?,
     };
     connection.set_facts(facts);
     Ok(())
@@ -45,17 +49,24 @@ async fn modern_only(connection: &Connection, limit: Duration) -> Result<ServerF
     }
 }
 
-async fn detect(connection: &Connection, limit: Duration) -> Result<ServerFacts, UpstreamError> {
+async fn detect(
+    connection: &Connection,
+    capabilities: &Raw,
+    limit: Duration,
+) -> Result<ServerFacts, UpstreamError> {
     let begun = Instant::now();
     let mut discover = Box::pin(ask_discover(connection, limit).await?.answer());
     let silence = DISCOVER_SILENCE.min(limit / 2);
     match timeout(silence, &mut discover).await {
         Ok(answer) => match verdict(&answer?)? {
             Verdict::Modern(facts) => Ok(facts),
-            Verdict::Legacy => initialize(connection, limit.saturating_sub(begun.elapsed())).await,
+            Verdict::Legacy => {
+                initialize(connection, capabilities, limit.saturating_sub(begun.elapsed())).await
+            }
         },
         Err(_) => {
-            let mut legacy = Box::pin(initialize(connection, limit.saturating_sub(begun.elapsed())));
+            let mut legacy =
+                Box::pin(initialize(connection, capabilities, limit.saturating_sub(begun.elapsed())));
             tokio::select! {
                 // A server answers in order: what it says to the first question explains what it says to the second.
                 biased;
@@ -75,8 +86,12 @@ async fn ask_discover(connection: &Connection, limit: Duration) -> Result<CallSt
     connection.begin(NewRequest::own(Role::Handshake, limit), text).await
 }
 
-async fn initialize(connection: &Connection, limit: Duration) -> Result<ServerFacts, UpstreamError> {
-    let text = |id| params::request(id, "initialize", params::of_initialize(None));
+async fn initialize(
+    connection: &Connection,
+    capabilities: &Raw,
+    limit: Duration,
+) -> Result<ServerFacts, UpstreamError> {
+    let text = |id| params::request(id, "initialize", params::of_initialize(capabilities.clone(), None));
     let response = connection.begin(NewRequest::own(Role::Handshake, limit), text).await?.answer().await?;
     let facts = initialized(&response)?;
     connection.notify(params::notification("notifications/initialized", params::object([]))).await?;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::{Era, Isolation};
+use mcp::Raw;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::task::TaskTracker;
@@ -15,7 +16,7 @@ use super::link::{Link, Tally};
 use super::slot::not_ready;
 use super::sse;
 use super::stdio::{self, LastLine, Program};
-use crate::{Affinity, Caller, UpstreamError};
+use crate::{Abilities, Affinity, Caller, UpstreamError, params};
 
 /// An HTTP+SSE connection that belongs to no client session and that nobody used for this long is ended.
 const SSE_IDLE: Duration = Duration::from_secs(10 * 60);
@@ -52,7 +53,7 @@ impl Opener {
             (_, None) => Affinity::Gateway,
             (Self::Sse(_), Some(caller)) => caller.affinity(),
             (Self::Stdio { program, .. }, Some(caller)) => match program.stdio.isolation {
-                Isolation::Principal => Affinity::Principal(caller.principal.key()),
+                Isolation::Principal => Affinity::Principal(caller.principal.key(), caller.abilities),
                 Isolation::Session => caller.affinity(),
                 Isolation::Shared => Affinity::Gateway,
             },
@@ -85,21 +86,23 @@ impl Opener {
         &self,
         affinity: Affinity,
         caller: Option<&Caller>,
-        limit: Duration,
+        (limit, roots): (Duration, Option<Raw>),
         (tally, tasks): (&Arc<Tally>, &TaskTracker),
     ) -> Result<Connection, UpstreamError> {
         let deadline = Instant::now() + limit;
+        let own = if roots.is_some() { Abilities::ROOTS } else { Abilities::NONE };
+        let about = About { capabilities: params::capabilities(caller, affinity, own), roots };
         match self {
             Self::Sse(server) => {
                 let principal = caller.map(|caller| caller.principal.clone());
                 let link = server.open(principal, deadline, (tally, tasks)).await?;
-                introduce(link, Era::Legacy, deadline, tally).await
+                introduce(link, (Era::Legacy, &about), deadline, tally).await
             }
             Self::Stdio { program, era, places } => {
                 let start = async |era| {
                     let place = place(places, affinity, deadline).await?;
                     let (link, printed) = stdio::spawn(program, place, tasks)?;
-                    let opened = introduce(link, era, deadline, tally).await;
+                    let opened = introduce(link, (era, &about), deadline, tally).await;
                     opened.map_err(|error| silent(error, limit, &printed))
                 };
                 let assumed = era.assumed();
@@ -115,14 +118,23 @@ impl Opener {
     }
 }
 
+/// What a server is told of its clients, and can learn without them.
+struct About {
+    capabilities: Raw,
+    /// The result of `roots/list`.
+    roots: Option<Raw>,
+}
+
 async fn introduce(
     link: Link,
-    era: Era,
+    (era, about): (Era, &About),
     deadline: Instant,
     tally: &Arc<Tally>,
 ) -> Result<Connection, UpstreamError> {
-    let connection = Connection::start(link, tally.clone());
-    match shake(&connection, era, deadline.saturating_duration_since(Instant::now())).await {
+    let connection = Connection::start(link, tally.clone(), about.roots.clone());
+    match shake(&connection, (era, &about.capabilities), deadline.saturating_duration_since(Instant::now()))
+        .await
+    {
         Ok(()) => Ok(connection),
         Err(error) => {
             connection.retire();

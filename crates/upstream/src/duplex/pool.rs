@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use mcp::Raw;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -21,7 +22,9 @@ use super::sse;
 use super::stdio::Program;
 use super::stream::{CallStream, Patience};
 use super::waiter::Role;
+use crate::abilities;
 use crate::ask::Ask;
+use crate::relay::Asks;
 use crate::{Affinity, Caller, Deps, Logs, ServerFacts, SessionKey, UpstreamError, facts, params};
 
 /// Connections and remembered failures of one target, whatever its own bound.
@@ -35,6 +38,10 @@ struct Inner {
     opener: Opener,
     connect_timeout: Duration,
     patience: Patience,
+    /// The result of `roots/list`, where the operator wrote one.
+    roots: Option<Raw>,
+    /// Questions in one call.
+    questions: usize,
     slots: Mutex<HashMap<Affinity, Slot>>,
     tally: Arc<Tally>,
     /// Openings, connections, and children that are being ended.
@@ -59,20 +66,29 @@ impl Connections {
             stall: target.idle_timeout,
             tally: tally.clone(),
         };
-        Self::new(Opener::stdio(program), target, tally, shutdown)
+        Self::new(Opener::stdio(program), target, tally, limits.questions, shutdown)
     }
 
     /// The connections with a target that speaks HTTP+SSE at `url`.
     pub(crate) fn sse(target: &config::Target, url: &Url, deps: &Deps) -> Self {
         let server = sse::Server::new(target, url, deps);
-        Self::new(Opener::Sse(server), target, Arc::new(Tally::default()), &deps.shutdown)
+        let tally = Arc::new(Tally::default());
+        Self::new(Opener::Sse(server), target, tally, deps.limits.questions, &deps.shutdown)
     }
 
-    fn new(opener: Opener, target: &config::Target, tally: Arc<Tally>, shutdown: &CancellationToken) -> Self {
+    fn new(
+        opener: Opener,
+        target: &config::Target,
+        tally: Arc<Tally>,
+        questions: usize,
+        shutdown: &CancellationToken,
+    ) -> Self {
         Self(Arc::new(Inner {
             opener,
             connect_timeout: target.connect_timeout,
             patience: Patience { total: target.call_timeout, idle: target.idle_timeout },
+            roots: abilities::roots(target),
+            questions,
             slots: Mutex::default(),
             tally,
             tasks: TaskTracker::new(),
@@ -138,9 +154,17 @@ impl Connections {
         let lease = self.connection(ask.caller()).await.map_err(|error| (None, error))?;
         let connection = lease.connection();
         self.set_level(connection, ask.logs()).await;
+        let asks = match (connection.version().era(), self.0.opener.affinity(ask.caller())) {
+            (mcp::Era::Modern, _) => Asks::default(),
+            (mcp::Era::Legacy, _) if ask.brings_answers() => return Err((None, UpstreamError::Unasked)),
+            // A child that everyone shares was told that nobody can be asked.
+            (mcp::Era::Legacy, Affinity::Gateway) => Asks { roots: self.0.roots.clone(), ..Asks::default() },
+            (mcp::Era::Legacy, _) => ask.asks(self.0.roots.clone(), self.0.questions),
+        };
         let request = NewRequest {
-            progress: ask.relay(0).progress,
+            progress: ask.relay(0, Asks::default()).progress,
             logs: ask.logs(),
+            asks,
             role: Role::Call,
             patience: self.0.patience,
             principal: ask.caller().map(|caller| caller.principal.clone()),
@@ -238,7 +262,8 @@ impl Connections {
         caller: Option<&Caller>,
     ) -> Result<Connection, UpstreamError> {
         let limit = self.0.connect_timeout;
-        self.0.opener.open(affinity, caller, limit, (&self.0.tally, &self.0.tasks)).await
+        let roots = self.0.roots.clone();
+        self.0.opener.open(affinity, caller, (limit, roots), (&self.0.tally, &self.0.tasks)).await
     }
 
     /// How long a connection may take to be opened.

@@ -41,12 +41,22 @@ impl CallStream {
     /// There is no answer and will be none; the call has ended. So has one that is asked for more than its answer.
     pub async fn next(&mut self) -> Result<Event, UpstreamError> {
         loop {
+            if self.waiter.pause.is_open() {
+                tokio::select! {
+                    biased;
+                    event = self.waiter.next() => return event,
+                    // Whatever the server had asked is answered: its time begins anew.
+                    () = self.waiter.pause.over() => self.waiter.hear(),
+                }
+                continue;
+            }
+            let deadline = self.deadline + self.waiter.pause.total();
             let idle_at = self.waiter.heard() + self.patience.idle;
-            if let Ok(event) = timeout_at(self.deadline.min(idle_at), self.waiter.next()).await {
+            if let Ok(event) = timeout_at(deadline.min(idle_at), self.waiter.next()).await {
                 return event;
             }
             let now = Instant::now();
-            if now >= self.deadline {
+            if now >= deadline {
                 return Err(self.time_out(self.patience.total));
             }
             if now >= self.waiter.heard() + self.patience.idle {

@@ -7,7 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use mcp::{Kind, Malformed, Message, Notification, Outcome, Payload, Response};
+use mcp::{Kind, Malformed, Message, Notification, Outcome, Payload, Raw, Request, Response};
 use tokio::time::Instant;
 
 use super::link::{End, Tally};
@@ -31,6 +31,8 @@ pub(super) struct Table {
     /// Whether an open request may have been given up since the last look.
     given_up: bool,
     tally: Arc<Tally>,
+    /// The result of `roots/list`, where the operator wrote one.
+    roots: Option<Raw>,
 }
 
 /// What is left to do after a message was sorted.
@@ -45,8 +47,13 @@ pub(super) enum Left {
 }
 
 impl Table {
-    pub(super) fn new(tally: Arc<Tally>) -> Self {
-        Self { open: HashMap::new(), cancelled: VecDeque::new(), given_up: false, tally }
+    pub(super) fn new(tally: Arc<Tally>, roots: Option<Raw>) -> Self {
+        Self { open: HashMap::new(), cancelled: VecDeque::new(), given_up: false, tally, roots }
+    }
+
+    /// What was not delivered, in numbers.
+    pub(super) fn tally(&self) -> &Arc<Tally> {
+        &self.tally
     }
 
     /// Takes a request in, before it is written.
@@ -57,7 +64,7 @@ impl Table {
     /// Sorts one message.
     pub(super) fn sort(&mut self, message: Message) -> Left {
         match message {
-            Message::Request(request) => return Left::Answer(answer_to_server(&request)),
+            Message::Request(request) => return self.request(request),
             Message::Response(response) => self.response(response),
             Message::Notification(notification) => return self.notification(notification),
         }
@@ -110,6 +117,24 @@ impl Table {
     /// Nothing will come any more: every request learns it.
     pub(super) fn end(&mut self, end: &End) {
         self.open.drain().for_each(|(_, waiter)| waiter.fail(|how_far| end.error(how_far)));
+    }
+
+    /// A request of the server does not say which call it belongs to: it belongs to the only one, or to nobody, who cannot
+    /// answer it.
+    fn request(&mut self, request: Request) -> Left {
+        self.cancelled.retain(|(_, since)| since.elapsed() < ECHO);
+        let Some(waiter) = self.only_call().filter(|waiter| waiter.role == Role::Call) else {
+            return Left::Answer(answer_to_server(&request, self.roots.as_ref()));
+        };
+        match waiter.relay.judge(Message::Request(request)) {
+            Verdict::Ask(request, kind) => waiter.ask(request, kind).map_or(Left::Nothing, Left::Answer),
+            Verdict::Lacks(answer, needs) => {
+                waiter.lack(needs);
+                Left::Answer(answer)
+            }
+            Verdict::Answer(answer) => Left::Answer(answer),
+            Verdict::Deliver(_) | Verdict::Drop(_) => Left::Nothing,
+        }
     }
 
     fn response(&mut self, response: Response) {

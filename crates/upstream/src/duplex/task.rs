@@ -37,11 +37,12 @@ impl Task {
     pub(super) fn new(
         link: Link,
         requests: mpsc::Receiver<Outgoing>,
-        tally: Arc<Tally>,
+        table: Table,
         given_up: Arc<Notify>,
         heard: Arc<AtomicU64>,
     ) -> Self {
-        Self { requests, link, table: Table::new(tally.clone()), tally, given_up, heard }
+        let tally = table.tally().clone();
+        Self { requests, link, table, tally, given_up, heard }
     }
 
     /// Works until the transport ends; answers why it did. Sends changed lists to `changes`.

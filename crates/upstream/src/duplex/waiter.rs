@@ -6,12 +6,15 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use mcp::{Payload, Response};
-use tokio::sync::Notify;
+use mcp::{Payload, Request, Response};
+use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
-use crate::relay::Relay;
-use crate::{Event, UpstreamError};
+use super::link::Outgoing;
+use crate::question::{Kind, Pause, Question};
+use crate::relay::{Relay, refusal};
+use crate::streamable::too_many;
+use crate::{Abilities, Event, UpstreamError};
 
 #[cfg(test)]
 mod tests;
@@ -20,6 +23,8 @@ mod tests;
 const NOTIFICATIONS_MAX: usize = 64;
 /// Their bytes together. A single larger one still passes when nothing else waits.
 const NOTIFICATION_BYTES_MAX: usize = 1024 * 1024;
+/// Questions that wait for the consumer of one request. Each may be as large as `limits.upstream_event`.
+const QUESTIONS_MAX: usize = 8;
 
 /// Shared by the connection, which fills it, the transport, which says when the request was written, and the consumer.
 #[derive(Debug)]
@@ -32,6 +37,10 @@ pub(super) struct Waiter {
     changed: Notify,
     /// Wakes the connection when the consumer gives up.
     given_up: Arc<Notify>,
+    /// The way back to the server, for as long as there is a connection.
+    mailbox: mpsc::WeakSender<Outgoing>,
+    /// Whether the server waits for an answer itself.
+    pub(super) pause: Pause,
 }
 
 /// Whose business a request is.
@@ -68,6 +77,9 @@ struct State {
     stage: Stage,
     waiting: VecDeque<(Grain, Payload)>,
     bytes: usize,
+    questions: VecDeque<Question>,
+    /// Questions so far.
+    asked: usize,
     outcome: Option<Result<Response, UpstreamError>>,
     heard: Instant,
 }
@@ -83,15 +95,31 @@ enum Stage {
 }
 
 impl Waiter {
-    pub(super) fn new(relay: Relay, role: Role, given_up: Arc<Notify>) -> Arc<Self> {
+    pub(super) fn new(
+        relay: Relay,
+        role: Role,
+        given_up: Arc<Notify>,
+        mailbox: mpsc::WeakSender<Outgoing>,
+    ) -> Arc<Self> {
         let state = State {
             stage: Stage::Queued,
             waiting: VecDeque::new(),
             bytes: 0,
+            questions: VecDeque::new(),
+            asked: 0,
             outcome: None,
             heard: Instant::now(),
         };
-        Arc::new(Self { relay, role, state: Mutex::new(state), changed: Notify::new(), given_up })
+        let pause = Pause::default();
+        Arc::new(Self {
+            relay,
+            role,
+            state: Mutex::new(state),
+            changed: Notify::new(),
+            given_up,
+            mailbox,
+            pause,
+        })
     }
 
     /// Called before the first byte is written. `false`: nobody wants the answer any more, do not write.
@@ -145,6 +173,40 @@ impl Waiter {
         lost
     }
 
+    /// Passes a question of the server on to the consumer. Answers what to write back when it cannot be: the consumer is too
+    /// slow. A server that asks without end has its request ended.
+    pub(super) fn ask(&self, request: Request, kind: Kind) -> Option<Payload> {
+        let most = self.relay.asks.most;
+        let mailbox = self.mailbox.clone();
+        let refused = self.update(|state| {
+            state.heard = Instant::now();
+            state.asked += 1;
+            if state.stage.is_open() && state.asked > most {
+                // The stage stays: the server is told that the request is cancelled when its consumer lets go.
+                state.outcome = Some(Err(too_many(most)));
+                return Some(refusal(&request));
+            }
+            if !state.stage.is_open() || state.questions.len() >= QUESTIONS_MAX {
+                return Some(refusal(&request));
+            }
+            let way = Box::new(move |answer| write_back(&mailbox, answer));
+            state.questions.push_back(Question::new(request, kind, way, &self.pause));
+            None
+        });
+        self.changed.notify_one();
+        refused
+    }
+
+    /// Ends the request, because its client lacks what the server needs. The server is told that it is cancelled.
+    pub(super) fn lack(&self, needs: Abilities) {
+        self.update(|state| {
+            if state.stage.is_open() {
+                state.outcome = Some(Err(UpstreamError::Lacks(needs)));
+            }
+        });
+        self.changed.notify_one();
+    }
+
     /// Notes that the server still works on it, though there is nothing to deliver.
     pub(super) fn hear(&self) {
         self.update(|state| state.heard = Instant::now());
@@ -164,7 +226,8 @@ impl Waiter {
 
     /// The consumer wants no answer any more. Wakes the connection, which tells the server.
     pub(super) fn give_up(&self) {
-        self.update(|state| {
+        // What is left of them is answered when they are dropped, outside of the lock.
+        let _unanswered = self.update(|state| {
             state.stage = match state.stage {
                 Stage::Queued => Stage::GivenUp(GivenUp::Unsent),
                 Stage::Writing | Stage::Sent => Stage::GivenUp(GivenUp::Sent),
@@ -172,6 +235,7 @@ impl Waiter {
             };
             state.waiting.clear();
             state.bytes = 0;
+            std::mem::take(&mut state.questions)
         });
         self.given_up.notify_one();
     }
@@ -235,6 +299,18 @@ impl Waiter {
     }
 }
 
+/// Hands an answer to the connection, if there still is one.
+fn write_back(mailbox: &mpsc::WeakSender<Outgoing>, text: Payload) {
+    let Some(mailbox) = mailbox.upgrade() else { return };
+    let outgoing = Outgoing { text, request: None, principal: None };
+    if let Err(mpsc::error::TrySendError::Full(outgoing)) = mailbox.try_send(outgoing)
+        && let Ok(runtime) = tokio::runtime::Handle::try_current()
+    {
+        // The connection may end meanwhile; then nobody waits for the answer.
+        runtime.spawn(async move { mailbox.send(outgoing).await });
+    }
+}
+
 impl Stage {
     fn is_open(self) -> bool {
         matches!(self, Self::Queued | Self::Writing | Self::Sent)
@@ -246,6 +322,9 @@ impl State {
         if let Some((_, notification)) = self.waiting.pop_front() {
             self.bytes -= notification.len();
             return Some(Ok(Event::Notification(notification)));
+        }
+        if let Some(question) = self.questions.pop_front() {
+            return Some(Ok(Event::Question(question)));
         }
         match self.outcome.take() {
             Some(outcome) => Some(outcome.map(Event::Final)),

@@ -19,6 +19,7 @@ fn caller(capabilities: &str) -> Caller {
         session: None,
         era: Era::Legacy,
         capabilities: Raw::parse(capabilities).unwrap(),
+        abilities: Abilities::of(&Raw::parse(capabilities).unwrap()),
         info: Some(Raw::parse(r#"{"name":"ide","version":"7"}"#).unwrap()),
     }
 }
@@ -68,7 +69,7 @@ fn hop_keys_of_the_client_never_reach_a_legacy_server() {
 #[test]
 fn progress_token_is_our_id() {
     let mut call = call(Method::CallTool, r#"{"name":"x","_meta":{"progressToken":"theirs"}}"#);
-    call.progress = Some(Raw::string("theirs"));
+    call.progress = Some(crate::ProgressToken::new(Raw::string("theirs")));
     let text = text(prepare(&call, &permit(Action::CallTool, "x"), 42, &caller("{}"), Version::V2025_11_25));
     assert!(text.contains(r#""progressToken":42"#) && !text.contains("theirs"), "{text}");
 }

@@ -12,14 +12,14 @@ fn message(value: &Value) -> Message {
 }
 
 fn relay(logs: Logs) -> Relay {
-    Relay { id: 7, progress: Some(Raw::string("mine")), logs }
+    Relay { id: 7, progress: Some(ProgressToken::new(Raw::string("mine"))), logs, asks: Asks::default() }
 }
 
 fn delivered(relay: &Relay, value: &Value) -> Option<String> {
     match relay.judge(message(value)) {
         Verdict::Deliver(Event::Notification(text)) => Some(text.into_raw().as_str().to_owned()),
         Verdict::Deliver(Event::Final(response)) => Some(response.text.as_str().to_owned()),
-        Verdict::Answer(_) | Verdict::Drop(_) => None,
+        _ => None,
     }
 }
 
@@ -103,12 +103,44 @@ fn server_is_answered_its_ping_and_refused_the_rest() {
 }
 
 #[test]
-fn interactive_capabilities_are_not_presented() {
+fn what_the_gateway_does_not_carry_is_not_presented() {
     let declared = json!({
-        "sampling": {}, "elicitation": { "url": {} }, "roots": {}, "tasks": {}, "experimental": { "a": 1 },
+        "sampling": {}, "elicitation": { "url": {} }, "roots": { "listChanged": true }, "tasks": {}, "experimental": { "a": 1 },
         "extensions": { "io.modelcontextprotocol/tasks": {}, "io.modelcontextprotocol/ui": { "mimeTypes": [] } }
     });
-    let expected = json!({ "experimental": { "a": 1 }, "extensions": { "io.modelcontextprotocol/ui": { "mimeTypes": [] } } });
+    let expected = json!({
+        "sampling": {}, "elicitation": { "url": {} }, "roots": {}, "experimental": { "a": 1 }, "extensions": { "io.modelcontextprotocol/ui": { "mimeTypes": [] } } });
     assert_eq!(presentable(&Raw::value(&declared)).to_value(), expected);
     assert_eq!(presentable(&Raw::value(&json!([]))).as_str(), "{}");
+}
+
+#[test]
+fn client_is_asked_what_it_can_be_asked_and_nothing_else() {
+    let asks = Asks { may: Abilities::FORM, missing: Abilities::SAMPLING, most: 9, ..Asks::default() };
+    let relay = Relay { asks, ..relay(Logs::Off) };
+    let ask = |method: &str, params: Value| {
+        relay.judge(message(&json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params })))
+    };
+    assert!(matches!(ask("elicitation/create", json!({ "message": "?" })), Verdict::Ask(_, Kind::Form)));
+    let url = json!({ "mode": "url", "url": "https://x.example" });
+    assert!(matches!(ask("elicitation/create", url), Verdict::Answer(_)));
+    let lacks = ask("sampling/createMessage", json!({ "tools": [] }));
+    assert!(
+        matches!(lacks, Verdict::Lacks(_, Abilities::SAMPLING)),
+        "tools are not what it declared missing"
+    );
+    assert!(matches!(ask("roots/list", json!({})), Verdict::Answer(_)));
+    assert!(matches!(ask("tools/call", json!({})), Verdict::Answer(_)));
+}
+
+#[test]
+fn roots_of_the_operator_are_told_without_the_client() {
+    let roots = Some(Raw::value(&json!({ "roots": [{ "uri": "file:///srv" }] })));
+    let request = match message(&json!({ "jsonrpc": "2.0", "id": 1, "method": "roots/list" })) {
+        Message::Request(request) => request,
+        other => panic!("{other:?}"),
+    };
+    let told = answer_to_server(&request, roots.as_ref()).into_raw().to_value();
+    assert_eq!(told["result"]["roots"][0]["uri"], "file:///srv");
+    assert_eq!(answer_to_server(&request, None).into_raw().to_value()["error"]["code"], -32601);
 }

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use http::{Method, Request, Response, Uri};
 use identity::Principal;
-use mcp::Payload;
 use mcp::header::{LAST_EVENT_ID, MCP_PROTOCOL_VERSION, MCP_SESSION_ID};
+use mcp::{Payload, Raw};
 use net::{Body, ClientError, ReplyBody};
 
 use super::answer::{self, Received};
@@ -66,6 +66,11 @@ impl Endpoint {
     /// A request id that no other request to this server has.
     pub(super) fn next_id(&self) -> u64 {
         self.ids.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// What a legacy server that asks for roots is told without its client.
+    pub(super) fn roots(&self) -> Option<Raw> {
+        crate::abilities::roots(&self.target)
     }
 
     /// The bounds of a call.

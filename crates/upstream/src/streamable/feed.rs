@@ -139,7 +139,8 @@ async fn get(
         announce(changed, &kinds).await;
     }
     *gap = Gap::Unknown;
-    let answer = |request: &mcp::Request| session.answer(answer_to_server(request));
+    let roots = driver.endpoint.roots();
+    let answer = |request: &mcp::Request| session.answer(answer_to_server(request, roots.as_ref()));
     Ok(Ended::After(follow(events, changed, &kinds, answer).await))
 }
 

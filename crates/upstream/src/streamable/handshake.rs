@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use http::header::{HeaderMap, HeaderValue};
-use mcp::{Method, Outcome, Raw, Response};
+use mcp::{Method, Outcome, Payload, Raw, Response};
 
 use super::endpoint::{Endpoint, Parcel, Repeat};
 use super::session::{Session, code};
 use super::stream::{Peer, reply};
-use crate::relay::Relay;
-use crate::{Caller, Logs, UpstreamError, facts, params};
+use crate::relay::{Asks, Relay};
+use crate::{Affinity, Caller, Logs, UpstreamError, abilities, facts, params};
 
 /// Bytes of a session id. Servers use some tens.
 const ID_MAX: usize = 1024;
@@ -77,15 +77,22 @@ async fn initialize(
     let parcel = Parcel {
         principal: caller.map(|caller| &*caller.principal),
         headers: HeaderMap::new(),
-        message: params::request(id, Method::Initialize.as_str(), params::of_initialize(caller)),
+        message: params::request(id, Method::Initialize.as_str(), introduction(endpoint, caller)),
         repeat: Repeat::Safe,
     };
     let received = endpoint.post(parcel, &deadline).await?;
     let (status, session) = (received.status, received.session.clone());
-    let relay = Relay { id, progress: None, logs: Logs::Off };
+    let relay = Relay { id, progress: None, logs: Logs::Off, asks: Asks::default() };
     let answer = reply(received, relay, Peer::Silent, deadline)
         .map_err(|error| OpenError { error, evidence: Evidence::of(status) })?;
     Ok((answer.last().await?, status, session))
+}
+
+/// What the server is told about those who use the session.
+fn introduction(endpoint: &Endpoint, caller: Option<&Caller>) -> Payload {
+    let affinity = caller.map_or(Affinity::Gateway, Caller::affinity);
+    let capabilities = params::capabilities(caller, affinity, abilities::own(&endpoint.target));
+    params::of_initialize(capabilities, caller.and_then(|caller| caller.info.clone()))
 }
 
 impl Evidence {

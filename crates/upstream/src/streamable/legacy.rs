@@ -12,6 +12,9 @@ use crate::{Level, Logs, Reply, UpstreamError};
 /// # Errors
 /// It did not answer, or did not shake hands in the way of a server that is not legacy.
 pub(super) async fn ask(driver: &Streamable, ask: &Ask<'_>, deadline: Deadline) -> Result<Reply, Failure> {
+    if ask.brings_answers() {
+        return Err(Failure::Final(UpstreamError::Unasked));
+    }
     let mut level = match ask.logs() {
         Logs::From(level) => Some(level),
         Logs::Off | Logs::ServersChoice => None,
@@ -47,7 +50,9 @@ pub(super) async fn ask(driver: &Streamable, ask: &Ask<'_>, deadline: Deadline) 
             healed = true;
             continue;
         }
-        return reply(received, ask.relay(id), Peer::Session(unfinished), deadline).map_err(Failure::Final);
+        let asks = ask.asks(driver.endpoint.roots(), driver.endpoint.deps.limits.questions);
+        return reply(received, ask.relay(id, asks), Peer::Session(unfinished), deadline)
+            .map_err(Failure::Final);
     }
 }
 

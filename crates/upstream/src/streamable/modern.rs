@@ -12,7 +12,7 @@ use super::session::code;
 use super::stream::{Peer, reply};
 use crate::ask::Ask;
 use crate::deadline::Deadline;
-use crate::relay::Relay;
+use crate::relay::{Asks, Relay};
 use crate::{Caller, Logs, Reply, ServerFacts, Upkeep, UpstreamError, facts, params};
 
 const METHOD: HeaderName = HeaderName::from_static(MCP_METHOD);
@@ -53,7 +53,7 @@ pub(super) async fn ask(endpoint: &Endpoint, ask: &Ask<'_>, deadline: Deadline) 
     let parcel = Parcel { principal: ask.principal(), headers, message, repeat };
     let received = endpoint.post(parcel, &deadline).await?;
     let doubtful = is_doubtful(&received);
-    let outcome = reply(received, ask.relay(id), Peer::Silent, deadline);
+    let outcome = reply(received, ask.relay(id, Asks::default()), Peer::Silent, deadline);
     if doubtful { Err(Failure::Refused(outcome)) } else { Ok(outcome?) }
 }
 
@@ -74,7 +74,7 @@ pub(super) async fn discover(
     if received.status.is_server_error() {
         return Err(UpstreamError::Lost(format!("it answered HTTP {}", received.status.as_u16())));
     }
-    let relay = Relay { id, progress: None, logs: Logs::Off };
+    let relay = Relay { id, progress: None, logs: Logs::Off, asks: Asks::default() };
     let answered = match reply(received, relay, Peer::Silent, deadline) {
         Ok(reply) => reply.last().await,
         Err(error) => Err(error),

@@ -201,6 +201,18 @@ impl Session {
         });
     }
 
+    /// Answers a question of the server with what its client said, in the background. Waits for its turn: there are no
+    /// more of these than questions were let through.
+    pub(super) fn reply(self: &Arc<Self>, answer: Payload) {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let session = self.clone();
+        runtime.spawn(async move {
+            let turn = session.answers.clone().acquire_owned().await;
+            session.tell(answer).await;
+            drop(turn);
+        });
+    }
+
     /// Tells the server, in the background, that nobody waits for request `id` any more.
     pub(super) fn cancel(self: &Arc<Self>, id: u64) {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };

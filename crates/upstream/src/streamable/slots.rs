@@ -126,7 +126,7 @@ impl Slots {
                 Affinity::Session(other, _) => {
                     matches!(used, Use::Vacant) || *other == principal || self.held_by(*other) > own + 1
                 }
-                Affinity::Principal(_) => true,
+                Affinity::Principal(..) => true,
                 Affinity::Gateway => false,
             });
             place.ok_or(Full::Total)?
@@ -237,7 +237,7 @@ impl Slot {
 /// Whose place it is; nobody's, if it is the gateway's own.
 fn holder(affinity: &Affinity) -> Option<PrincipalKey> {
     match affinity {
-        Affinity::Session(principal, _) | Affinity::Principal(principal) => Some(*principal),
+        Affinity::Session(principal, _) | Affinity::Principal(principal, _) => Some(*principal),
         Affinity::Gateway => None,
     }
 }

@@ -3,14 +3,15 @@
 
 use std::sync::Arc;
 
-use mcp::{Body, Message, Payload};
+use mcp::{Body, Message, Payload, Request};
 use tokio::time::sleep;
 
 use super::answer::{Answer, Received};
 use super::events::EventStream;
 use super::session::Session;
 use crate::deadline::Deadline;
-use crate::relay::{Relay, Verdict};
+use crate::question::{Kind, Pause, Question};
+use crate::relay::{Relay, Verdict, refusal};
 use crate::{Event, Reply, UpstreamError};
 
 /// A call whose answer is being streamed.
@@ -19,6 +20,18 @@ pub(crate) struct CallStream {
     relay: Relay,
     deadline: Deadline,
     peer: Peer,
+    pause: Pause,
+    /// Questions that the server has asked so far.
+    asked: usize,
+}
+
+/// What came of waiting for the next message.
+enum Heard {
+    Message(Message),
+    /// The stream has ended.
+    End,
+    /// Whatever the server had asked is answered: it has to go on.
+    Resolved,
 }
 
 /// What the server can be told meanwhile.
@@ -77,10 +90,10 @@ impl CallStream {
     /// The stream broke, ended without the answer, or passed a bound.
     pub(crate) async fn next(&mut self) -> Result<Event, UpstreamError> {
         loop {
-            let events = self.events.as_mut().ok_or(UpstreamError::Cancelled)?;
-            let message = match events.next(&self.deadline).await {
-                Ok(Some(message)) => message,
-                Ok(None) => {
+            let message = match self.hear().await {
+                Ok(Heard::Message(message)) => message,
+                Ok(Heard::Resolved) => continue,
+                Ok(Heard::End) => {
                     let ended = UpstreamError::Lost("it ended the stream without an answer".to_owned());
                     Box::pin(self.resume(ended)).await?;
                     continue;
@@ -91,14 +104,49 @@ impl CallStream {
                 }
                 Err(error) => return Err(error),
             };
-            if let Some(event) = judge(&self.relay, &self.peer, message) {
-                if let Event::Final(_) = event {
-                    self.peer.finish();
-                    self.events.take().into_iter().for_each(|events| events.finish());
+            match self.relay.judge(message) {
+                Verdict::Deliver(event) => {
+                    if let Event::Final(_) = event {
+                        self.peer.finish();
+                        self.events.take().into_iter().for_each(|events| events.finish());
+                    }
+                    return Ok(event);
                 }
-                return Ok(event);
+                Verdict::Ask(request, kind) => return self.ask(request, kind).map(Event::Question),
+                Verdict::Lacks(answer, needs) => {
+                    self.peer.answer(answer);
+                    return Err(UpstreamError::Lacks(needs));
+                }
+                Verdict::Answer(answer) => self.peer.answer(answer),
+                Verdict::Drop(why) => tracing::debug!(why, "a server's message was dropped"),
             }
         }
+    }
+
+    /// The next message, for which the server has its time, unless it waits for an answer itself.
+    async fn hear(&mut self) -> Result<Heard, UpstreamError> {
+        let events = self.events.as_mut().ok_or(UpstreamError::Cancelled)?;
+        let message = if self.asked > 0 && self.pause.is_open() {
+            let unbounded = Deadline::none();
+            tokio::select! {
+                biased;
+                message = events.next(&unbounded) => message?,
+                () = self.pause.over() => return Ok(Heard::Resolved),
+            }
+        } else {
+            events.next(&self.deadline.later(self.pause.total())).await?
+        };
+        Ok(message.map_or(Heard::End, Heard::Message))
+    }
+
+    fn ask(&mut self, request: Request, kind: Kind) -> Result<Question, UpstreamError> {
+        self.asked += 1;
+        if self.asked > self.relay.asks.most {
+            return Err(too_many(self.relay.asks.most));
+        }
+        let Peer::Session(unfinished) = &self.peer else { return Err(UpstreamError::Cancelled) };
+        let session = unfinished.session.clone();
+        Ok(Question::new(request, kind, Box::new(move |answer| session.reply(answer)), &self.pause))
     }
 
     /// Takes the stream up where it ended. Servers of 2025-11-25 may end it at any time to save a connection, and said
@@ -106,8 +154,10 @@ impl CallStream {
     async fn resume(&mut self, why: UpstreamError) -> Result<(), UpstreamError> {
         let (Some(events), Peer::Session(unfinished)) = (&self.events, &self.peer) else { return Err(why) };
         let Some(from) = events.last_id() else { return Err(why) };
-        self.deadline.within(sleep(events.pause())).await?;
-        let resumed = unfinished.session.listen(Some(from), &self.deadline).await;
+        let deadline =
+            if self.pause.is_open() { Deadline::none() } else { self.deadline.later(self.pause.total()) };
+        deadline.within(sleep(events.pause())).await?;
+        let resumed = unfinished.session.listen(Some(from), &deadline).await;
         // The server has the request all the same: nothing may say that it was not sent.
         let received = resumed.map_err(|error| match error {
             error if error.nothing_sent() => {
@@ -135,7 +185,15 @@ pub(super) fn reply(
 ) -> Result<Reply, UpstreamError> {
     let event = match received.answer {
         Answer::Stream(events) => {
-            return Ok(Reply::streamed(CallStream { events: Some(events), relay, deadline, peer }));
+            let pause = Pause::default();
+            return Ok(Reply::streamed(CallStream {
+                events: Some(events),
+                relay,
+                deadline,
+                peer,
+                pause,
+                asked: 0,
+            }));
         }
         Answer::Json(Body::Batch(messages)) => {
             let messages = messages.into_iter().flatten();
@@ -169,10 +227,19 @@ fn no_answer() -> UpstreamError {
     UpstreamError::BrokeProtocol("it answered something else than this request".to_owned())
 }
 
+/// What is wrong with a server that asks without end.
+pub(crate) fn too_many(most: usize) -> UpstreamError {
+    UpstreamError::BrokeProtocol(format!(
+        "it asked more than {most} questions in one call (`limits.questions`)"
+    ))
+}
+
+/// Judges a message of an answer that came in one piece: too late to ask anything.
 fn judge(relay: &Relay, peer: &Peer, message: Message) -> Option<Event> {
     match relay.judge(message) {
         Verdict::Deliver(event) => return Some(event),
-        Verdict::Answer(answer) => peer.answer(answer),
+        Verdict::Ask(request, _) => peer.answer(refusal(&request)),
+        Verdict::Answer(answer) | Verdict::Lacks(answer, _) => peer.answer(answer),
         Verdict::Drop(why) => tracing::debug!(why, "a server's message was dropped"),
     }
     None

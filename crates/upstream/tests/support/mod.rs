@@ -308,6 +308,8 @@ pub fn target(url: &url::Url, era: config::Era) -> config::Target {
         prefix: config::Prefix::Target,
         resource_priority: 1000,
         outbound: config::Outbound::None,
+        sampling: None,
+        roots: Vec::new(),
         refresh: Duration::from_secs(300),
         call_timeout: PATIENCE,
         idle_timeout: PATIENCE,
@@ -351,6 +353,7 @@ pub fn caller(subject: &str, session: Option<u64>) -> Caller {
         session: session.map(SessionKey),
         era: mcp::Era::Legacy,
         capabilities: Raw::value(&json!({})),
+        abilities: portcullis_upstream::Abilities::NONE,
         info: Some(Raw::value(&json!({ "name": "ide", "version": "7" }))),
     }
 }
@@ -378,7 +381,7 @@ pub fn params(value: &Value) -> Object {
 
 pub async fn dispatch(upstream: &Upstream, caller: &Caller, call: Call) -> Result<Reply, UpstreamError> {
     let permit = permit(caller, Action::CallTool, "read");
-    tokio::time::timeout(PATIENCE * 2, upstream.dispatch(permit, caller, call)).await.unwrap()
+    tokio::time::timeout(PATIENCE * 2, upstream.dispatch(&permit, caller, call)).await.unwrap()
 }
 
 /// Calls the tool and returns everything that came.
@@ -394,6 +397,7 @@ pub async fn call(
             Event::Notification(text) => {
                 notifications.push(serde_json::from_slice(&text.into_bytes()).unwrap())
             }
+            Event::Question(_) => {}
             Event::Final(response) => return Ok((notifications, outcome(&response))),
         }
     }

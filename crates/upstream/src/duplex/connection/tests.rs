@@ -23,6 +23,7 @@ impl Wire {
         let connection = Connection::start(
             Link { server: "fixture".into(), outgoing, incoming, stop: stop.clone() },
             Arc::default(),
+            None,
         );
         Self { connection, written, tell, stop }
     }

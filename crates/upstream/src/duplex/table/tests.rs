@@ -1,26 +1,32 @@
 use mcp::Body;
 use serde_json::{Value, json};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 
 use super::*;
-use crate::Logs;
-use crate::relay::Relay;
+use crate::duplex::link::Outgoing;
+use crate::relay::{Asks, Relay};
+use crate::{Abilities, Logs, ProgressToken};
 
 struct Bench {
     table: Table,
     tally: Arc<Tally>,
+    asks: Asks,
+    mailbox: mpsc::Sender<Outgoing>,
+    answers: mpsc::Receiver<Outgoing>,
 }
 
 impl Bench {
     fn new() -> Self {
         let tally = Arc::new(Tally::default());
-        Self { table: Table::new(tally.clone()), tally }
+        let asks = Asks { may: Abilities::FORM, most: 3, ..Asks::default() };
+        let (mailbox, answers) = mpsc::channel(8);
+        Self { table: Table::new(tally.clone(), None), tally, asks, mailbox, answers }
     }
 
     fn open(&mut self, id: u64, role: Role) -> Arc<Waiter> {
-        let progress = Some(mcp::Raw::string("theirs"));
-        let relay = Relay { id, progress, logs: Logs::ServersChoice };
-        let waiter = Waiter::new(relay, role, Arc::new(Notify::new()));
+        let progress = Some(ProgressToken::new(Raw::string("theirs")));
+        let relay = Relay { id, progress, logs: Logs::ServersChoice, asks: self.asks.clone() };
+        let waiter = Waiter::new(relay, role, Arc::new(Notify::new()), self.mailbox.downgrade());
         assert!(waiter.begin_write());
         waiter.written();
         self.table.open(waiter.clone());
@@ -135,8 +141,8 @@ async fn handshake_is_never_cancelled() {
 async fn end_reaches_everyone_with_what_they_need_to_know() {
     let mut bench = Bench::new();
     let sent = bench.open(1, Role::Call);
-    let relay = Relay { id: 2, progress: None, logs: Logs::Off };
-    let unsent = Waiter::new(relay, Role::Call, Arc::new(Notify::new()));
+    let relay = Relay { id: 2, progress: None, logs: Logs::Off, asks: Asks::default() };
+    let unsent = Waiter::new(relay, Role::Call, Arc::new(Notify::new()), bench.mailbox.downgrade());
     bench.table.open(unsent.clone());
     bench.table.end(&End::TooLarge(9));
     assert!(matches!(sent.next().await, Err(UpstreamError::TooLarge(9))));
@@ -154,4 +160,69 @@ async fn lifecycle_notifications_reach_no_client() {
     assert!(next(&only).await.is_none());
     let changed = json!({ "jsonrpc": "2.0", "method": "notifications/resources/list_changed" });
     assert!(matches!(bench.sort(changed), Left::Changed([Kind::Resource, Kind::Template])));
+}
+
+fn question(id: u64) -> Value {
+    json!({ "jsonrpc": "2.0", "id": id, "method": "elicitation/create", "params": { "message": "?" } })
+}
+
+fn is_refused(left: Left) -> bool {
+    matches!(left, Left::Answer(text) if text.clone().into_raw().to_value()["error"]["code"] == -32601)
+}
+
+#[tokio::test]
+async fn question_goes_to_the_only_call_and_its_answer_back() {
+    let mut bench = Bench::new();
+    let only = bench.open(1, Role::Call);
+    assert!(matches!(bench.sort(question(9)), Left::Nothing));
+    let Some(Event::Question(question)) = next(&only).await else { panic!("no question") };
+    question.answer(Ok(Raw::value(&json!({ "action": "decline" }))));
+    let answer = bench.answers.try_recv().unwrap().text.into_raw().to_value();
+    assert_eq!(answer, json!({ "jsonrpc": "2.0", "id": 9, "result": { "action": "decline" } }));
+}
+
+#[tokio::test]
+async fn question_is_refused_where_nobody_can_tell_whose_it_is() {
+    let mut bench = Bench::new();
+    assert!(is_refused(bench.sort(question(1))));
+    let first = bench.open(1, Role::Call);
+    let second = bench.open(2, Role::Call);
+    assert!(is_refused(bench.sort(question(2))));
+    assert!(next(&first).await.is_none() && next(&second).await.is_none());
+    bench.give_up(&second);
+    assert!(is_refused(bench.sort(question(3))), "the cancelled call may still be at work");
+}
+
+#[tokio::test]
+async fn server_that_asks_without_end_has_its_call_ended() {
+    let mut bench = Bench::new();
+    let only = bench.open(1, Role::Call);
+    for id in 0..3 {
+        assert!(matches!(bench.sort(question(id)), Left::Nothing));
+    }
+    assert!(is_refused(bench.sort(question(3))));
+    for _ in 0..3 {
+        assert!(matches!(next(&only).await, Some(Event::Question(_))));
+    }
+    assert!(matches!(only.next().await, Err(UpstreamError::BrokeProtocol(_))));
+    assert_eq!(bench.give_up(&only), Some((1, GivenUp::Sent)), "and the server is told");
+}
+
+#[tokio::test]
+async fn question_that_was_not_read_is_answered_when_its_call_is_given_up() {
+    let mut bench = Bench::new();
+    let only = bench.open(1, Role::Call);
+    bench.sort(question(9));
+    bench.give_up(&only);
+    let answer = bench.answers.try_recv().unwrap().text.into_raw().to_value();
+    assert_eq!(answer["result"]["action"], "cancel");
+}
+
+#[tokio::test]
+async fn call_ends_when_its_client_lacks_what_the_server_needs() {
+    let mut bench = Bench::new();
+    bench.asks = Asks { missing: Abilities::FORM, most: 3, ..Asks::default() };
+    let only = bench.open(1, Role::Call);
+    assert!(is_refused(bench.sort(question(9))));
+    assert!(matches!(only.next().await, Err(UpstreamError::Lacks(Abilities::FORM))));
 }

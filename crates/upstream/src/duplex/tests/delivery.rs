@@ -7,7 +7,7 @@ use super::*;
 use crate::Level;
 
 fn with_progress(token: &str, arguments: Value) -> Call {
-    Call { progress: Some(Raw::string(token)), ..tool(&arguments) }
+    Call { progress: Some(crate::ProgressToken::new(Raw::string(token))), ..tool(&arguments) }
 }
 
 #[tokio::test]

@@ -63,6 +63,8 @@ fn target(stdio: Stdio) -> Target {
         prefix: Prefix::Target,
         resource_priority: 1000,
         outbound: Outbound::None,
+        sampling: None,
+        roots: Vec::new(),
         refresh: LONG,
         call_timeout: LONG,
         idle_timeout: LONG,
@@ -85,6 +87,7 @@ fn user(subject: &str) -> Caller {
         session: None,
         era: mcp::Era::Legacy,
         capabilities: Raw::parse("{}").unwrap(),
+        abilities: crate::Abilities::NONE,
         info: None,
     }
 }
@@ -115,7 +118,7 @@ async fn begin(
     name: &str,
     call: Call,
 ) -> Result<CallStream, UpstreamError> {
-    connections.ask(Ask::call(&permit(caller, name), caller, &call).unwrap()).await
+    connections.ask(Ask::call(&permit(caller, name), caller, caller.abilities, &call).unwrap()).await
 }
 
 /// Everything a call gives, up to its answer.
@@ -124,6 +127,7 @@ async fn run(mut stream: CallStream) -> (Vec<Value>, Result<Value, UpstreamError
     loop {
         match stream.next().await {
             Ok(Event::Notification(payload)) => notifications.push(payload.into_raw().to_value()),
+            Ok(Event::Question(_)) => {}
             Ok(Event::Final(response)) => return (notifications, Ok(said(&response))),
             Err(error) => return (notifications, Err(error)),
         }

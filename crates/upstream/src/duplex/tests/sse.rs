@@ -170,7 +170,8 @@ fn answers(message: &Value, head: &str) -> Vec<String> {
 async fn call_over_sse_gets_progress_and_answer() {
     let server = Server::start(Naming::Relative).await;
     let connections = server.connections(|_, _| {});
-    let wanted = Call { progress: Some(Raw::string("p")), ..tool(&json!({ "n": 1 })) };
+    let wanted =
+        Call { progress: Some(crate::ProgressToken::new(Raw::string("p"))), ..tool(&json!({ "n": 1 })) };
     let stream = begin(&connections, &user("alice"), "echo", wanted).await.unwrap();
     let (notifications, answer) = run(stream).await;
     assert_eq!(answer.unwrap(), json!({ "n": 1 }));

@@ -3,10 +3,11 @@ use serde_json::json;
 
 use super::*;
 use crate::Logs;
+use crate::relay::Asks;
 
 fn waiter() -> Arc<Waiter> {
-    let relay = Relay { id: 1, progress: None, logs: Logs::Off };
-    Waiter::new(relay, Role::Call, Arc::new(Notify::new()))
+    let relay = Relay { id: 1, progress: None, logs: Logs::Off, asks: Asks::default() };
+    Waiter::new(relay, Role::Call, Arc::new(Notify::new()), mpsc::channel(1).0.downgrade())
 }
 
 fn note(text: &str) -> Payload {

@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::endpoint::Endpoint;
 use super::*;
-use crate::{Deps, ServerFacts};
+use crate::{Abilities, Deps, ServerFacts};
 
 fn principal(subject: &str) -> PrincipalKey {
     Principal::from(Verified { subject: subject.to_owned(), ..Verified::default() }).key()
@@ -29,6 +29,8 @@ fn endpoint() -> Arc<Endpoint> {
         prefix: config::Prefix::Target,
         resource_priority: 1000,
         outbound: config::Outbound::None,
+        sampling: None,
+        roots: Vec::new(),
         refresh: Duration::from_secs(300),
         call_timeout: Duration::from_secs(60),
         idle_timeout: Duration::from_secs(60),
@@ -62,7 +64,7 @@ fn open(slots: &mut Slots, endpoint: &Arc<Endpoint>, affinity: Affinity) {
 #[tokio::test(start_paused = true)]
 async fn a_session_left_behind_by_its_client_ends_in_the_end() {
     let (mut slots, endpoint) = (Slots::default(), endpoint());
-    let (client, own) = (of_client("alice", 1), Affinity::Principal(principal("alice")));
+    let (client, own) = (of_client("alice", 1), Affinity::Principal(principal("alice"), Abilities::NONE));
     open(&mut slots, &endpoint, client);
     open(&mut slots, &endpoint, own);
     tokio::time::advance(IDLE).await;

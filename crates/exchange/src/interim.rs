@@ -1,0 +1,130 @@
+//! A server's response that is no answer yet: it needs something of the person first.
+//!
+//! For a modern client it becomes `input_required`, whose state leads back here. For a legacy client the questions are asked
+//! while its call stays open, or are its own to handle (`-32042`), as its revision says.
+
+use std::collections::HashMap;
+
+use audit::Outcome;
+use mcp::code::{ErrorObject, INTERNAL_ERROR, URL_ELICITATION_REQUIRED};
+use mcp::{Era, Id, Object, Outcome as Said, Raw, Response};
+use serde_json::{Map, Value, json};
+use upstream::QuestionKind as Kind;
+
+use crate::Answer;
+use crate::asked::Asking;
+use crate::relayed::Relayed;
+use crate::round::{self, Round};
+use crate::rules::Refused;
+use crate::state::Continuation;
+
+/// What such a response comes to.
+pub(crate) enum Settled {
+    /// The call goes on, with these questions, or with none.
+    Asks(Vec<Asking>),
+    /// The client's request has this answer.
+    Answers(Answer, Outcome),
+}
+
+/// Settles a response that asks something.
+pub(crate) fn settle(relayed: &mut Relayed, id: &Id, response: &Response) -> Settled {
+    let settled = match &response.outcome {
+        Said::Result(result) => round(relayed, id, result),
+        Said::Error(error) => addresses(relayed, id, error),
+    };
+    settled.unwrap_or_else(|error| {
+        tracing::warn!(target.name = %relayed.rules.target, why = error.message, "answer withheld");
+        Settled::Answers(Answer::error(Some(id), &error), Outcome::Error(error.code))
+    })
+}
+
+fn round(relayed: &mut Relayed, id: &Id, result: &Raw) -> Result<Settled, ErrorObject> {
+    let object = Object::of(result).unwrap_or_else(Object::empty);
+    let misplaced = || relayed.rules.error(&Refused::Malformed("it asks where nothing may be asked"));
+    // MCP 2026-07-28, Multi round-trip requests: three methods only.
+    if relayed.bridge.method.name_param().is_none() {
+        return Err(misplaced());
+    }
+    let round = Round::read(&object, &relayed.rules).map_err(|refused| relayed.rules.error(&refused))?;
+    match relayed.rules.era {
+        Era::Legacy => relayed.ask_round(round).map(Settled::Asks),
+        Era::Modern => {
+            let result = pass_on(relayed, &object, &round)?;
+            Ok(Settled::Answers(Answer::result(id, result), Outcome::InputRequired))
+        }
+    }
+}
+
+/// A modern server's questions, for a modern client: nothing is kept here, so that any process can go on.
+fn pass_on(relayed: &Relayed, result: &Object, round: &Round) -> Result<mcp::Payload, ErrorObject> {
+    let rules = &relayed.rules;
+    let mut forms = HashMap::new();
+    let mut entries = Vec::new();
+    for wanted in &round.questions {
+        let fair = rules.judge(wanted.kind, &wanted.params).map_err(|refused| {
+            relayed.trail.question(wanted.kind.name()).close(audit::Reaction::Refused);
+            rules.error(&refused)
+        })?;
+        forms.extend(fair.form.map(|form| (wanted.key.clone(), form)));
+        entries.push((wanted.key.as_str(), wanted.with(fair.params)));
+    }
+    let requests = (!entries.is_empty()).then(|| round::object(entries));
+    let own = round.state.as_ref().and_then(|state| state.to_text()).map(std::borrow::Cow::into_owned);
+    let state = relayed.binding.as_ref().filter(|_| own.is_some() || !forms.is_empty()).map(|binding| {
+        let target = rules.target.to_string();
+        relayed.desk.seal(binding, &Continuation::Server { target, state: own, forms })
+    });
+    Ok(round::result(result, rules, requests, state.as_deref()))
+}
+
+/// `-32042` (MCP 2025-11-25): the person has to visit these addresses, and then the call is sent anew.
+fn addresses(relayed: &Relayed, id: &Id, error: &Raw) -> Result<Settled, ErrorObject> {
+    let rules = &relayed.rules;
+    let refuse = |refused: Refused| rules.error(&refused);
+    let mut error = error.to_value();
+    let listed = error.pointer("/data/elicitations").and_then(Value::as_array).cloned().unwrap_or_default();
+    if listed.is_empty() || listed.len() > rules.questions {
+        return Err(refuse(Refused::Malformed("it names no address, or too many")));
+    }
+    let mut fair = Vec::new();
+    for elicitation in &listed {
+        let mut params = elicitation.as_object().cloned().unwrap_or_default();
+        params.insert("mode".to_owned(), json!("url"));
+        let params = Raw::value(&Value::Object(params));
+        let params = Object::of(&params).unwrap_or_else(Object::empty);
+        fair.push(rules.judge(Kind::Url, &params).map_err(refuse)?.params);
+    }
+    match (rules.era, &relayed.binding) {
+        (Era::Legacy, _) => {
+            error["data"]["elicitations"] =
+                fair.iter().map(|params| without_meta(&params.to_value())).collect();
+            let answer = mcp::code::failed(id, Raw::value(&error));
+            let answer = Answer { payload: answer, status: crate::Status::Ok };
+            Ok(Settled::Answers(answer, Outcome::Error(URL_ELICITATION_REQUIRED)))
+        }
+        (Era::Modern, Some(binding)) => {
+            let keys: Vec<_> = (1..=fair.len()).map(|number| format!("visit-{number}")).collect();
+            let entries =
+                keys.iter().zip(fair).map(|(key, params)| (key.as_str(), round::entry(Kind::Url, params)));
+            let requests = round::object(entries);
+            let anew = Continuation::Anew { target: rules.target.to_string() };
+            let state = relayed.desk.seal(binding, &anew);
+            let result = round::result(&Object::empty(), rules, Some(requests), Some(&state));
+            Ok(Settled::Answers(Answer::result(id, result), Outcome::InputRequired))
+        }
+        (Era::Modern, None) => {
+            let sentence = format!(
+                "The server `{}` wants the person to visit a page first, which this method has no way to say.",
+                rules.target
+            );
+            Err(ErrorObject::new(INTERNAL_ERROR, sentence))
+        }
+    }
+}
+
+/// An entry of `elicitations` has no `_meta` of its own.
+fn without_meta(params: &Value) -> Value {
+    let mut params: Map<String, Value> = params.as_object().cloned().unwrap_or_default();
+    params.remove("_meta");
+    Value::Object(params)
+}

@@ -1,0 +1,183 @@
+//! What a server may ask of a client through this gateway, and how the question reads there.
+//!
+//! Pure. A question that passes says which target asks: in the message, which a person sees, and for legacy clients in
+//! `_meta`, which a program sees.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use config::{Rule, Sampling};
+use mcp::code::{BACKEND_BROKE_PROTOCOL, ErrorObject, MISSING_CAPABILITY, POLICY_DENIED};
+use mcp::{Edit, Era, Object, Raw, meta};
+use serde_json::{Value, json};
+use upstream::{Abilities, QuestionKind as Kind};
+
+use crate::{address, form};
+
+#[cfg(test)]
+mod tests;
+
+/// A form's schema, in bytes.
+const FORM_MAX: usize = 64 * 1024;
+
+/// What the servers of one target may ask in one call.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// Who asks.
+    pub target: Arc<str>,
+    /// How the client speaks.
+    pub era: Era,
+    /// What the client declared that it can be asked.
+    pub declared: Abilities,
+    /// What of that the target may ask.
+    pub may: Abilities,
+    /// Whether forms may ask for secrets.
+    pub form_secrets: Rule,
+    /// Whether people may be sent to private addresses.
+    pub private_urls: Rule,
+    /// How much the client's model may generate.
+    pub sampling: Option<Sampling>,
+    /// Questions in one call.
+    pub questions: usize,
+    /// Times a call may be sent again with answers.
+    pub rounds: usize,
+    /// How long a person has to answer.
+    pub patience: Duration,
+}
+
+/// Why a question does not reach the client.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// The client cannot be asked this.
+    #[error("asks its client for something that was not offered to it")]
+    Undeclared(Abilities),
+    /// The address is none that a person may be sent to.
+    #[error("sends people to an address that is not allowed: {0}")]
+    Address(&'static str),
+    /// A form asks for a secret.
+    #[error(
+        "asks for a secret in a form (`{0}`), which this gateway does not allow; it should send people to a page instead"
+    )]
+    Secret(String),
+    /// The client's model is asked too often.
+    #[error("has the client's model generate more often than `sampling.{0}` allows")]
+    Sampling(&'static str),
+    /// It cannot be understood.
+    #[error("asks its client something that cannot be understood: {0}")]
+    Malformed(&'static str),
+}
+
+/// A question as the client is to read it.
+#[derive(Clone, Debug)]
+pub(crate) struct Fair {
+    pub(crate) params: Raw,
+    /// What the answer has to fit.
+    pub(crate) form: Option<Value>,
+}
+
+impl Rules {
+    /// Judges a question.
+    ///
+    /// # Errors
+    /// It must not reach the client.
+    pub(crate) fn judge(&self, kind: Kind, params: &Object) -> Result<Fair, Refused> {
+        let needs = kind.needs(params);
+        if !self.may.contains(needs) {
+            return Err(Refused::Undeclared(needs));
+        }
+        if params.has_duplicate_keys() {
+            return Err(Refused::Malformed("a key stands in it twice"));
+        }
+        let mut form = None;
+        let mut edit = Edit::of(params);
+        match kind {
+            Kind::Form => {
+                let schema = params.object("requestedSchema").ok_or(Refused::Malformed("it has no form"))?;
+                form = Some(self.fair_form(schema.text())?);
+            }
+            Kind::Url => {
+                let address = params.string("url").ok_or(Refused::Malformed("it has no address"))?;
+                address::check(&address, self.private_urls).map_err(Refused::Address)?;
+                edit = match (self.era, params.get("elicitationId").is_some()) {
+                    // 2026-07-28 knows no such id; 2025-11-25 demands one.
+                    (Era::Modern, _) => edit.remove("elicitationId"),
+                    (Era::Legacy, false) => edit.set("elicitationId", Raw::string(&seal::random_id())),
+                    (Era::Legacy, true) => edit,
+                };
+            }
+            Kind::Sampling => edit = self.bounded(params, edit)?,
+            Kind::Roots => {}
+        }
+        if matches!(kind, Kind::Form | Kind::Url) {
+            let message = params.string("message").ok_or(Refused::Malformed("it has no message"))?;
+            edit = edit.set("message", Raw::string(&self.signed(&message)));
+        }
+        Ok(Fair { params: self.marked(params, edit), form })
+    }
+
+    /// A message with the name of the target that wrote it.
+    pub(crate) fn signed(&self, message: &str) -> String {
+        format!("[{}] {message}", self.target)
+    }
+
+    /// The error that ends a call whose modern server asks what it may not.
+    pub(crate) fn error(&self, refused: &Refused) -> ErrorObject {
+        let sentence = format!("The server `{}` {refused}; ask its operator.", self.target);
+        match refused {
+            Refused::Undeclared(needs) if self.era == Era::Modern && !self.declared.contains(*needs) => {
+                let needs = needs.without(self.declared).to_capabilities();
+                let sentence = format!(
+                    "The server `{}` needs a capability that the client did not declare.",
+                    self.target
+                );
+                ErrorObject::new(MISSING_CAPABILITY, sentence)
+                    .with_data(json!({ "requiredCapabilities": needs }))
+            }
+            Refused::Undeclared(_) | Refused::Address(_) | Refused::Malformed(_) => {
+                ErrorObject::new(BACKEND_BROKE_PROTOCOL, sentence)
+            }
+            Refused::Secret(_) | Refused::Sampling(_) => ErrorObject::new(POLICY_DENIED, sentence),
+        }
+    }
+
+    fn fair_form(&self, schema: &Raw) -> Result<Value, Refused> {
+        if schema.as_bytes().len() > FORM_MAX {
+            return Err(Refused::Malformed("its form is too large"));
+        }
+        let schema = schema.to_value();
+        match form::asks_for_secret(&schema) {
+            Some(field) if self.form_secrets == Rule::Refuse => {
+                Err(Refused::Secret(field.chars().filter(|letter| !letter.is_control()).take(64).collect()))
+            }
+            _ => Ok(schema),
+        }
+    }
+
+    fn bounded<'a>(&self, params: &Object, mut edit: Edit<'a>) -> Result<Edit<'a>, Refused> {
+        let bounds = self.sampling.ok_or(Refused::Undeclared(Abilities::SAMPLING))?;
+        let wanted = params.get("maxTokens").and_then(|tokens| tokens.to_u64());
+        if wanted.is_none_or(|wanted| wanted > bounds.max_tokens) {
+            edit = edit.set("maxTokens", Raw::number(bounds.max_tokens));
+        }
+        // What other servers said is nobody's to ask for unless the client offers it.
+        if !self.may.contains(Abilities::CONTEXT) {
+            edit = edit.remove("includeContext");
+        }
+        Ok(edit)
+    }
+
+    fn marked(&self, params: &Object, edit: Edit<'_>) -> Raw {
+        let empty = Object::empty();
+        let own = params.meta().filter(|own| !own.has_duplicate_keys());
+        let meta = Edit::of(own.unwrap_or(&empty)).remove(meta::PROGRESS_TOKEN);
+        let meta = meta.remove_where(|key| key.starts_with("dev.portcullis/"));
+        let meta = match self.era {
+            Era::Legacy => meta.set(meta::TARGET, Raw::string(&self.target)).finish().into_raw(),
+            // There it stands in the result that carries the question.
+            Era::Modern => meta.finish().into_raw(),
+        };
+        let said = Object::of(&meta).is_some_and(|meta| !meta.is_empty());
+        let edit = if said { edit.set("_meta", meta) } else { edit.remove("_meta") };
+        edit.finish().into_raw()
+    }
+}

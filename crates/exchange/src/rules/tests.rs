@@ -1,0 +1,87 @@
+use super::*;
+
+fn rules(era: Era) -> Rules {
+    let may = Abilities::FORM.with(Abilities::URL).with(Abilities::SAMPLING).with(Abilities::ROOTS);
+    Rules {
+        target: "legal".into(),
+        era,
+        declared: may,
+        may,
+        form_secrets: Rule::Refuse,
+        private_urls: Rule::Refuse,
+        sampling: Some(Sampling { max_tokens: 100, calls: 2, nesting: 1 }),
+        questions: 9,
+        rounds: 3,
+        patience: Duration::from_secs(1),
+    }
+}
+
+fn judged(rules: &Rules, kind: Kind, params: Value) -> Result<Value, Refused> {
+    let params = Object::of(&Raw::value(&params)).unwrap();
+    rules.judge(kind, &params).map(|fair| fair.params.to_value())
+}
+
+#[test]
+fn question_says_which_target_asks() {
+    let form =
+        json!({ "message": "Sure?", "requestedSchema": { "type": "object", "properties": {} }, "x": 1 });
+    let legacy = judged(&rules(Era::Legacy), Kind::Form, form.clone()).unwrap();
+    assert_eq!((&legacy["message"], &legacy["x"]), (&json!("[legal] Sure?"), &json!(1)));
+    assert_eq!(legacy["_meta"], json!({ "dev.portcullis/target": "legal" }));
+    let modern = judged(&rules(Era::Modern), Kind::Form, form).unwrap();
+    assert_eq!((&modern["message"], modern.get("_meta")), (&json!("[legal] Sure?"), None));
+    let forged = json!({ "_meta": { "dev.portcullis/target": "bank", "progressToken": 1, "own": 2 } });
+    let roots = judged(&rules(Era::Legacy), Kind::Roots, forged.clone()).unwrap();
+    assert_eq!(roots["_meta"], json!({ "dev.portcullis/target": "legal", "own": 2 }));
+    assert_eq!(judged(&rules(Era::Modern), Kind::Roots, forged).unwrap()["_meta"], json!({ "own": 2 }));
+}
+
+#[test]
+fn address_has_an_id_where_the_clients_revision_knows_one() {
+    let url = json!({ "mode": "url", "message": "Go", "url": "https://x.example/", "elicitationId": "e" });
+    assert_eq!(judged(&rules(Era::Legacy), Kind::Url, url.clone()).unwrap()["elicitationId"], "e");
+    assert!(judged(&rules(Era::Modern), Kind::Url, url).unwrap().get("elicitationId").is_none());
+    let bare = json!({ "mode": "url", "message": "Go", "url": "https://x.example/" });
+    assert!(judged(&rules(Era::Legacy), Kind::Url, bare).unwrap()["elicitationId"].is_string());
+}
+
+#[test]
+fn sampling_is_cut_to_its_bounds() {
+    let ask = |params| judged(&rules(Era::Legacy), Kind::Sampling, params).unwrap();
+    for (tokens, asked) in
+        [(json!(50), json!(50)), (json!(1_000_000_000), json!(100)), (json!(-1), json!(100))]
+    {
+        assert_eq!(ask(json!({ "messages": [], "maxTokens": tokens }))["maxTokens"], asked);
+    }
+    assert_eq!(ask(json!({ "messages": [] }))["maxTokens"], 100);
+    assert!(ask(json!({ "includeContext": "allServers" })).get("includeContext").is_none());
+    let off = Rules { sampling: None, ..rules(Era::Legacy) };
+    assert!(matches!(judged(&off, Kind::Sampling, json!({})), Err(Refused::Undeclared(_))));
+}
+
+#[test]
+fn what_may_not_be_asked_is_refused() {
+    let rules = rules(Era::Legacy);
+    let no = |kind, params| judged(&rules, kind, params).unwrap_err();
+    let secret =
+        json!({ "message": "?", "requestedSchema": { "properties": { "token": { "type": "string" } } } });
+    assert_eq!(no(Kind::Form, secret.clone()), Refused::Secret("token".to_owned()));
+    assert!(matches!(no(Kind::Form, json!({ "message": "?" })), Refused::Malformed(_)));
+    assert!(matches!(no(Kind::Url, json!({ "message": "?" })), Refused::Malformed(_)));
+    let script = json!({ "message": "?", "url": "javascript:x" });
+    assert!(matches!(no(Kind::Url, script), Refused::Address(_)));
+    assert!(matches!(no(Kind::Sampling, json!({ "tools": [] })), Refused::Undeclared(_)));
+    let allowed = Rules { form_secrets: Rule::Allow, ..rules.clone() };
+    assert!(judged(&allowed, Kind::Form, secret).is_ok());
+}
+
+#[test]
+fn client_learns_of_a_capability_only_when_it_is_the_one_that_lacks_it() {
+    let lacking = Rules { declared: Abilities::FORM, may: Abilities::FORM, ..rules(Era::Modern) };
+    let error = lacking.error(&Refused::Undeclared(Abilities::SAMPLING));
+    assert_eq!(error.code, MISSING_CAPABILITY);
+    assert_eq!(error.data.unwrap(), json!({ "requiredCapabilities": { "sampling": {} } }));
+    let withheld = Rules { may: Abilities::FORM, ..rules(Era::Modern) };
+    assert_eq!(withheld.error(&Refused::Undeclared(Abilities::SAMPLING)).code, BACKEND_BROKE_PROTOCOL);
+    assert_eq!(withheld.error(&Refused::Secret("x".to_owned())).code, POLICY_DENIED);
+}

@@ -1,0 +1,85 @@
+//! Questions that are open in a session, and which call each answer belongs to.
+//!
+//! A question is known by an id of the gateway's own, which no two questions of a session share. Only a response in the same
+//! session, which is its principal's own, can answer it, and only once.
+
+use std::sync::Arc;
+
+use mcp::{Outcome, Payload, Raw, Response};
+use tokio::sync::mpsc;
+
+use super::Session;
+use crate::{Asking, Given};
+
+#[cfg(test)]
+mod tests;
+
+/// Who waits for an answer.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    handle: u64,
+    heard: mpsc::Sender<(u64, Given)>,
+}
+
+/// An open question of a session, for as long as this lives.
+#[derive(Debug)]
+pub(crate) struct Inquiry {
+    session: Arc<Session>,
+    id: u64,
+}
+
+impl Session {
+    /// Opens a question, whose answer goes to `heard` with `handle`; `None` when as many are open as may be.
+    pub(crate) fn ask(self: &Arc<Self>, handle: u64, heard: mpsc::Sender<(u64, Given)>) -> Option<Inquiry> {
+        let mut state = self.state();
+        if state.inquiries.len() >= state.inquiries_max {
+            drop(state);
+            tracing::warn!("a session has as many open questions as `limits.questions_open` allows");
+            return None;
+        }
+        state.last_inquiry += 1;
+        let id = state.last_inquiry;
+        state.inquiries.insert(id, Waiting { handle, heard });
+        drop(state);
+        Some(Inquiry { session: self.clone(), id })
+    }
+
+    /// Takes an answer to where it belongs. One to no open question has no effect.
+    pub fn answered(&self, response: &Response) {
+        let id = response.id.as_ref().and_then(mcp::Id::to_u64);
+        let waiting = id.and_then(|id| self.state().inquiries.remove(&id));
+        let Some(Waiting { handle, heard }) = waiting else {
+            tracing::warn!("an answer came to no open question of its session; it had no effect");
+            return;
+        };
+        let given = match &response.outcome {
+            Outcome::Result(result) => Given::Result(result.clone()),
+            Outcome::Error(error) => Given::Error(error.clone()),
+        };
+        if let Err(mpsc::error::TrySendError::Full(answer)) = heard.try_send((handle, given)) {
+            tokio::spawn(async move { heard.send(answer).await });
+        }
+    }
+}
+
+impl Inquiry {
+    /// The request that asks the client.
+    pub(crate) fn request(&self, asking: &Asking) -> Payload {
+        let mut request = Payload::default();
+        let method = Raw::string(asking.kind.method());
+        request.push(format!(
+            "{{\"jsonrpc\":\"2.0\",\"id\":{},\"method\":{},\"params\":",
+            self.id,
+            method.as_str()
+        ));
+        request.append(asking.params.clone().into());
+        request.push(&b"}"[..]);
+        request
+    }
+}
+
+impl Drop for Inquiry {
+    fn drop(&mut self) {
+        self.session.state().inquiries.remove(&self.id);
+    }
+}
