@@ -4,19 +4,26 @@
 //! decides who may call what, never sees the client's own credential, and never repeats a call that a server may have seen.
 
 mod ask;
+mod board;
 mod call;
 mod deadline;
 mod duplex;
 mod error;
 mod facts;
+mod hub;
+mod inbox;
 mod params;
 pub mod relay;
 mod reply;
 mod streamable;
+mod update;
 mod upstream;
 
+pub use board::NotSubscribed;
 pub use call::{Affinity, Call, Caller, Level, Logs, ServerFacts, SessionKey, Upkeep};
 pub use error::UpstreamError;
+pub use hub::Subscription;
+pub use inbox::{Inbox, InboxBounds, Notice, Update};
 pub use relay::Event;
 pub use reply::Reply;
 pub use upstream::{Deps, Upstream};
