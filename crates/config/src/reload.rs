@@ -17,10 +17,6 @@ pub fn restart_needed(old: &Snapshot, new: &Snapshot) -> Vec<&'static str> {
         ("limits.in_flight_per_principal", before.in_flight_per_principal != after.in_flight_per_principal),
         ("limits.streams", before.streams != after.streams),
         ("limits.streams_per_principal", before.streams_per_principal != after.streams_per_principal),
-        (
-            "limits.subscriptions_per_principal",
-            before.subscriptions_per_principal != after.subscriptions_per_principal,
-        ),
         ("limits.connections", before.connections != after.connections),
         ("limits.read_timeout", before.read_timeout != after.read_timeout),
         ("limits.drain", before.drain != after.drain),

@@ -10,7 +10,11 @@ use mcp::{IdKey, Raw, Version};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use upstream::{Level, Logs, SessionKey};
+use upstream::{InboxBounds, Level, Logs, SessionKey};
+
+use crate::events::Events;
+use crate::interests::Interests;
+use crate::window::Budget;
 
 /// Upstream sessions outlive a reload, so the numbers they hang on are never used twice in one process.
 static NEXT_KEY: AtomicU64 = AtomicU64::new(1);
@@ -37,6 +41,8 @@ pub struct Session {
     /// Told whenever a request ends.
     call_ended: Notify,
     ended: CancellationToken,
+    events: Events,
+    interests: Arc<Interests>,
 }
 
 #[derive(Debug)]
@@ -55,7 +61,7 @@ pub struct Running {
 }
 
 impl Session {
-    pub(crate) fn new(principal: PrincipalKey) -> Self {
+    pub(crate) fn new(principal: PrincipalKey, budget: Budget, inbox: InboxBounds) -> Self {
         let now = Instant::now();
         Self {
             key: SessionKey(NEXT_KEY.fetch_add(1, Ordering::Relaxed)),
@@ -65,6 +71,8 @@ impl Session {
             state: Mutex::new(State { used: now, level: None, calls: HashMap::new() }),
             call_ended: Notify::new(),
             ended: CancellationToken::new(),
+            events: Events::new(budget),
+            interests: Arc::new(Interests::new(inbox)),
         }
     }
 
@@ -99,6 +107,19 @@ impl Session {
     /// Ends the session: its requests are cancelled, and whatever waits for [`Session::ended`] goes on.
     pub fn end(&self) {
         self.ended.cancel();
+        self.interests.close();
+    }
+
+    /// Its streams.
+    #[must_use]
+    pub fn events(&self) -> &Events {
+        &self.events
+    }
+
+    /// What its client wants to be told outside calls.
+    #[must_use]
+    pub fn interests(&self) -> &Arc<Interests> {
+        &self.interests
     }
 
     /// Cancelled when the session ends.

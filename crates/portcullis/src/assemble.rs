@@ -8,7 +8,7 @@ use broker::{Broker, Sts};
 use catalogue::{Catalogue, Pager, Parts};
 use clock::Clock;
 use config::{Gateway, Inbound, Issuer, Limits, Outbound, Snapshot};
-use exchange::Sessions;
+use exchange::{Quota, Sessions};
 use gateway::{Documents, LiveTarget, Site, Streams, Table};
 use identity::{Authenticator, KeySources, LocalIssuer, Resource};
 use net::{Client, ClientOptions, Drain, Guard, HostPolicy, Tls};
@@ -160,6 +160,7 @@ impl House {
             upkeep,
             pager: Pager::new(self.0.sealer.clone(), &name, gateway.page_size),
             streams: before.map_or_else(Streams::default, |site| site.streams.clone()),
+            subscriptions: before.map_or_else(Quota::default, |site| site.subscriptions.clone()),
             config: gateway.clone(),
             limits: snapshot.limits.clone(),
             drain: self.0.drain.clone(),

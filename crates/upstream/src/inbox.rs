@@ -15,7 +15,7 @@ use crate::Level;
 mod tests;
 
 /// How much may wait in one inbox.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InboxBounds {
     /// Notices, at least 1.
     pub notices: usize,

@@ -265,7 +265,6 @@ fn a_reload_may_change_everything_but_what_was_made_at_the_start() {
         ("in_flight_per_principal", "7"),
         ("streams", "7"),
         ("streams_per_principal", "7"),
-        ("subscriptions_per_principal", "7"),
         ("connections", "7"),
         ("read_timeout", "7s"),
         ("drain", "7s"),
@@ -275,7 +274,7 @@ fn a_reload_may_change_everything_but_what_was_made_at_the_start() {
     }
     let free = "public_url: http://localhost:1\nlimits: { request_body: 1MiB, upstream_event: 1MiB, json_depth: 9, \
                 batch: 7, sessions: 7, sessions_per_principal: 7, catalogue_items: 7, subscriptions_per_session: 7, \
-                notifications: 17, notification_bytes: 5KiB, resume_bytes: 5KiB, resume_bytes_total: 2MiB }";
+                subscriptions_per_principal: 7, notifications: 17, notification_bytes: 5KiB, resume_bytes: 5KiB, resume_bytes_total: 2MiB }";
     assert!(needed(free).is_empty());
     let other = in_gateway("instructions: other\nstreaming: false").replace("  a:", "  b:");
     assert!(restart_needed(&snapshot(SOUND), &snapshot(&other)).is_empty());
