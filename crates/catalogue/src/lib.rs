@@ -39,4 +39,4 @@ pub use route::Route;
 pub use shelf::Shelf;
 pub use source::Source;
 pub use status::TargetStatus;
-pub use view::{Server, View};
+pub use view::{ListDigest, Server, View};

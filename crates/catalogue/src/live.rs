@@ -10,6 +10,7 @@ use futures_util::future::{Either, join_all};
 use identity::Principal;
 use mcp::Kind;
 use store::Store;
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use upstream::Caller;
@@ -225,6 +226,32 @@ impl Catalogue {
         let unsure: Vec<usize> = unsure.map(|(index, _)| index).collect();
         self.ask_now(caller, &unsure).await;
         self.known(&caller.principal).view.route_uri(uri).ok_or(Missed::Unknown)
+    }
+
+    /// Told whenever the default listings, or the owners of names, have become others. What a principal sees may be the
+    /// same all the same: compare [`View::digest`].
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.0.shared.changes()
+    }
+
+    /// The gateway's targets whose lists each caller has to themselves.
+    pub fn dynamic_targets(&self) -> impl Iterator<Item = &str> {
+        let targets = &self.0.gateway.targets;
+        self.0.dynamic.indexes().filter_map(|index| targets.get(index)).map(|target| target.name.as_str())
+    }
+
+    /// Asks a dynamic target anew for `caller`'s lists, because they changed, and returns when that has ended or after
+    /// the time it may take to connect. Does nothing for other targets: those are captured when their feed says so.
+    pub async fn refresh(&self, caller: &Caller, target: &str) {
+        let inner = &*self.0;
+        let Some(index) = inner.gateway.targets.iter().position(|known| known.name == target) else { return };
+        let patience = inner.gateway.targets[index].connect_timeout.max(inner.gateway.list_budget);
+        let need = Need::Since(Instant::now());
+        // What was under way already may have been asked before the change.
+        for _ in 0..2 {
+            inner.dynamic.ask(Viewer::of(&caller.principal), caller, index, need, patience).await;
+        }
     }
 
     /// What is left out of the default view, and why.

@@ -84,6 +84,8 @@ pub(crate) enum Need {
     Fresh,
     /// Tried again, unless that was done within this time.
     Retried(Duration),
+    /// Tried since then: it has changed.
+    Since(Instant),
 }
 
 /// What to do to have a listing that is fresh enough.
@@ -244,6 +246,7 @@ impl Slot {
         match need {
             Need::Fresh => self.known.as_ref().is_some_and(|known| Instant::now() < known.fresh_until),
             Need::Retried(within) => self.attempted_at.is_some_and(|at| at.elapsed() < within),
+            Need::Since(then) => self.attempted_at.is_some_and(|at| at >= then),
         }
     }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arc_swap::ArcSwap;
 use config::{Gateway, Listing, Target};
 use store::{StoredName, StoredTarget};
+use tokio::sync::watch;
 use upstream::UpstreamError;
 
 use crate::capture::Capture;
@@ -28,6 +29,8 @@ pub(crate) struct Shared {
     items_max: usize,
     state: Mutex<Listings>,
     current: ArcSwap<Current>,
+    /// The generation of the view.
+    changes: watch::Sender<u64>,
 }
 
 /// One moment of the default listings. Immutable.
@@ -74,12 +77,18 @@ impl Shared {
         let mut state = Listings { standings: standings.collect(), claims: Claims::default(), generation: 0 };
         state.claims = claims;
         let current = ArcSwap::from_pointee(state.compose(&gateway));
-        Self { gateway, items_max, state: Mutex::new(state), current }
+        let changes = watch::Sender::new(0);
+        Self { gateway, items_max, state: Mutex::new(state), current, changes }
     }
 
     /// The default listings as they are now.
     pub(crate) fn current(&self) -> Arc<Current> {
         self.current.load_full()
+    }
+
+    /// Told whenever the view becomes another.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
     }
 
     /// The last capture of a default target.
@@ -156,7 +165,9 @@ impl Shared {
             log_news(before.view.reports(), next.view.reports());
             next
         };
+        let generation = next.view.generation();
         self.current.store(Arc::new(next));
+        self.changes.send_if_modified(|known| std::mem::replace(known, generation) != generation);
     }
 
     fn lock(&self) -> MutexGuard<'_, Listings> {

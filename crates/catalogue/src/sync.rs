@@ -18,11 +18,12 @@ use crate::pull::{Bounds, Pulled, pull};
 use crate::shared::Shared;
 use crate::source::Source;
 
-/// How long further change notices are waited for before the lists are captured again.
+/// How long further doubts are waited for before the lists are captured again.
 const DEBOUNCE: Duration = Duration::from_millis(250);
 
-/// The least time between two captures that a server asks for by change notices.
-const CHANGE_GAP: Duration = Duration::from_secs(1);
+/// The least time between two captures that a server asks for by change notices. The first notice is followed at once:
+/// clients wait for what it brings.
+const CHANGE_GAP: Duration = Duration::from_millis(500);
 
 /// The least time between two captures because of names nobody knows: callers must not be able to flood a server.
 pub(crate) const MISS_GAP: Duration = Duration::from_secs(5);
@@ -202,14 +203,14 @@ impl Sync {
 
     /// Waits until a capture that a server or its callers bring about may start.
     async fn hold_back(keeper: &Keeper, cause: Cause) {
-        let gap = match cause {
+        let (gap, least) = match cause {
             Cause::Due | Cause::Wanted => return,
-            Cause::Changed => CHANGE_GAP,
-            Cause::Doubted => DOUBT_GAP,
+            Cause::Changed => (CHANGE_GAP, Duration::ZERO),
+            Cause::Doubted => (DOUBT_GAP, DEBOUNCE),
         };
         let left = keeper.last_attempt().map_or(Duration::ZERO, |at| gap.saturating_sub(at.elapsed()));
         // Somebody who waits for a name is not made to wait for this.
-        let _ = timeout(DEBOUNCE.max(left), keeper.wanted.notified()).await;
+        let _ = timeout(least.max(left), keeper.wanted.notified()).await;
     }
 
     async fn attempt(&self, keeper: &Keeper, time: Duration) -> Result<Pulled, UpstreamError> {

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
 
+use aws_lc_rs::digest::{Context, SHA256};
 use mcp::Kind;
 use upstream::ServerFacts;
 
@@ -47,7 +48,11 @@ pub(crate) struct List {
     /// For cursors of another view; most lists are never asked.
     by_digest: OnceLock<HashMap<NameDigest, usize>>,
     pub(crate) first_page: OnceLock<FirstPage>,
+    digest: OnceLock<ListDigest>,
 }
+
+/// A digest of one list as clients see it.
+pub type ListDigest = [u8; 16];
 
 impl View {
     /// `generation` names this view among those of its gateway; a later view has a greater one.
@@ -100,6 +105,13 @@ impl View {
         self.get(Kind::Prompt, exposed)
     }
 
+    /// A digest of the list of `kind` as clients see it: two views with the same digest show the same list.
+    #[must_use]
+    pub fn digest(&self, kind: Kind) -> ListDigest {
+        let list = self.list(kind);
+        *list.digest.get_or_init(|| list.digest())
+    }
+
     /// The targets that have a part in this view, in the configuration's order.
     #[must_use]
     pub fn servers(&self) -> &[Server] {
@@ -150,7 +162,13 @@ impl List {
     fn new(items: Vec<Arc<Item>>) -> Self {
         let by_name =
             items.iter().enumerate().map(|(index, item)| (Arc::clone(&item.exposed), index)).collect();
-        Self { items, by_name, by_digest: OnceLock::new(), first_page: OnceLock::new() }
+        Self {
+            items,
+            by_name,
+            by_digest: OnceLock::new(),
+            first_page: OnceLock::new(),
+            digest: OnceLock::new(),
+        }
     }
 
     /// Where to go on after the entry whose name has this digest, and which once was the last before `position`.
@@ -168,5 +186,17 @@ impl List {
 
     pub(crate) fn items(&self) -> &[Arc<Item>] {
         &self.items
+    }
+
+    fn digest(&self) -> ListDigest {
+        let mut context = Context::new(&SHA256);
+        for item in &self.items {
+            let text = item.text.as_bytes();
+            context.update(&(text.len() as u64).to_be_bytes());
+            context.update(text);
+        }
+        let mut digest = [0; 16];
+        digest.copy_from_slice(&context.finish().as_ref()[..16]);
+        digest
     }
 }

@@ -15,6 +15,8 @@ pub fn restart_needed(old: &Snapshot, new: &Snapshot) -> Vec<&'static str> {
         ("egress.allow", old.egress != new.egress),
         ("limits.in_flight", before.in_flight != after.in_flight),
         ("limits.in_flight_per_principal", before.in_flight_per_principal != after.in_flight_per_principal),
+        ("limits.streams", before.streams != after.streams),
+        ("limits.streams_per_principal", before.streams_per_principal != after.streams_per_principal),
         ("limits.connections", before.connections != after.connections),
         ("limits.read_timeout", before.read_timeout != after.read_timeout),
         ("limits.drain", before.drain != after.drain),

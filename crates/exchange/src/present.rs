@@ -206,7 +206,7 @@ pub fn event_stream(body: Body) -> Response<Body> {
 }
 
 /// A cancelled request gets no answer (MCP, Cancellation); the POST that carried it ends without a body.
-fn cancelled() -> Response<Body> {
+pub(crate) fn cancelled() -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::ACCEPTED;
     response

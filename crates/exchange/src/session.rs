@@ -12,7 +12,11 @@ use mcp::{IdKey, Raw, Version};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use upstream::{Level, Logs, SessionKey};
+use upstream::{InboxBounds, Level, Logs, SessionKey};
+
+use crate::events::Events;
+use crate::interests::Interests;
+use crate::window::Budget;
 
 /// Upstream sessions outlive a reload, so the numbers they hang on are never used twice in one process.
 static NEXT_KEY: AtomicU64 = AtomicU64::new(1);
@@ -39,6 +43,8 @@ pub struct Session {
     /// Told whenever a request ends.
     call_ended: Notify,
     ended: CancellationToken,
+    events: Events,
+    interests: Arc<Interests>,
 }
 
 #[derive(Debug)]
@@ -61,7 +67,12 @@ pub struct Running {
 }
 
 impl Session {
-    pub(crate) fn new(principal: PrincipalKey, inquiries_max: usize) -> Self {
+    pub(crate) fn new(
+        principal: PrincipalKey,
+        inquiries_max: usize,
+        budget: Budget,
+        inbox: InboxBounds,
+    ) -> Self {
         let now = Instant::now();
         Self {
             key: SessionKey(NEXT_KEY.fetch_add(1, Ordering::Relaxed)),
@@ -78,6 +89,8 @@ impl Session {
             }),
             call_ended: Notify::new(),
             ended: CancellationToken::new(),
+            events: Events::new(budget),
+            interests: Arc::new(Interests::new(inbox)),
         }
     }
 
@@ -112,6 +125,19 @@ impl Session {
     /// Ends the session: its requests are cancelled, and whatever waits for [`Session::ended`] goes on.
     pub fn end(&self) {
         self.ended.cancel();
+        self.interests.close();
+    }
+
+    /// Its streams.
+    #[must_use]
+    pub fn events(&self) -> &Events {
+        &self.events
+    }
+
+    /// What its client wants to be told outside calls.
+    #[must_use]
+    pub fn interests(&self) -> &Arc<Interests> {
+        &self.interests
     }
 
     /// Cancelled when the session ends.

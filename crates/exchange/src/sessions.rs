@@ -9,8 +9,10 @@ use std::time::Duration;
 
 use identity::PrincipalKey;
 use tokio::time::Instant;
+use upstream::InboxBounds;
 
 use crate::session::Session;
+use crate::window::Budget;
 
 /// The sessions of one gateway. Clones share them.
 #[derive(Clone, Debug)]
@@ -19,6 +21,7 @@ pub struct Sessions(Arc<Mutex<Table>>);
 #[derive(Debug)]
 struct Table {
     bounds: Bounds,
+    budget: Budget,
     by_id: HashMap<Box<str>, Arc<Session>>,
     held: HashMap<PrincipalKey, usize>,
     /// Ended, but nobody has taken them yet to release what hangs on them.
@@ -38,6 +41,19 @@ pub struct Bounds {
     pub per_principal: usize,
     /// Questions open at a time in one session.
     pub questions: usize,
+    /// What is kept and what may wait for the streams of sessions.
+    pub streams: StreamBounds,
+}
+
+/// What is kept and what may wait for the streams of sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamBounds {
+    /// Events of one session that can be sent again, in bytes.
+    pub resume_bytes: usize,
+    /// Those of all sessions together, in bytes.
+    pub resume_bytes_total: usize,
+    /// What may wait for one session's client. In force for sessions that begin.
+    pub inbox: InboxBounds,
 }
 
 /// Why no session could be opened.
@@ -57,13 +73,17 @@ impl Sessions {
     /// No sessions yet.
     #[must_use]
     pub fn new(bounds: Bounds) -> Self {
-        let table = Table { bounds, by_id: HashMap::new(), held: HashMap::new(), over: Vec::new() };
+        let StreamBounds { resume_bytes, resume_bytes_total, .. } = bounds.streams;
+        let budget = Budget::new(resume_bytes, resume_bytes_total);
+        let table = Table { bounds, budget, by_id: HashMap::new(), held: HashMap::new(), over: Vec::new() };
         Self(Arc::new(Mutex::new(table)))
     }
 
     /// Other bounds from now on, also for the sessions that are open.
     pub fn rebind(&self, bounds: Bounds) {
-        self.table().bounds = bounds;
+        let mut table = self.table();
+        table.budget.rebind(bounds.streams.resume_bytes, bounds.streams.resume_bytes_total);
+        table.bounds = bounds;
     }
 
     /// Opens a session for `principal`; answers its id, which is 256 random bits, and the session. The client's
@@ -77,7 +97,9 @@ impl Sessions {
             table.end_those_over();
             table.is_full(principal)?;
         }
-        let session = Arc::new(Session::new(principal, table.bounds.questions));
+        let bounds = &table.bounds;
+        let budget = table.budget.clone();
+        let session = Arc::new(Session::new(principal, bounds.questions, budget, bounds.streams.inbox));
         let id = seal::random_id();
         *table.held.entry(principal).or_default() += 1;
         table.by_id.insert(id.as_str().into(), session.clone());
@@ -117,6 +139,7 @@ impl Sessions {
     pub fn reap(&self) -> Vec<Arc<Session>> {
         let mut table = self.table();
         table.end_those_over();
+        table.by_id.values().for_each(|session| session.events().expire());
         std::mem::take(&mut table.over)
     }
 

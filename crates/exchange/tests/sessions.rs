@@ -6,14 +6,25 @@ use std::time::Duration;
 
 use identity::{Principal, PrincipalKey, Verified};
 use mcp::{Id, IdKey, Raw, Version};
-use portcullis_exchange::{Bounds, Hello, SessionError, Sessions};
+use portcullis_exchange::{Bounds, Hello, SessionError, Sessions, StreamBounds};
 use tokio::time::advance;
-use upstream::{Level, Logs};
+use upstream::{InboxBounds, Level, Logs};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const SECOND: Duration = Duration::from_secs(1);
-const BOUNDS: Bounds =
-    Bounds { timeout: Duration::from_secs(3600), idle: MINUTE, total: 3, per_principal: 2, questions: 5 };
+const STREAMS: StreamBounds = StreamBounds {
+    resume_bytes: 4096,
+    resume_bytes_total: 8192,
+    inbox: InboxBounds { notices: 16, bytes: 4096 },
+};
+const BOUNDS: Bounds = Bounds {
+    timeout: Duration::from_secs(3600),
+    idle: MINUTE,
+    total: 3,
+    per_principal: 2,
+    questions: 5,
+    streams: STREAMS,
+};
 
 fn who(subject: &str) -> PrincipalKey {
     Principal::from(Verified { subject: subject.to_owned(), ..Verified::default() }).key()

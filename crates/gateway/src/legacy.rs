@@ -4,7 +4,7 @@ mod batch;
 
 use std::sync::Arc;
 
-use exchange::{Accepts, Hello, Session, present};
+use exchange::{Accepts, Hello, Session, present, resumable};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use identity::Principal;
 use mcp::code::{ErrorObject, INVALID_PARAMS, INVALID_REQUEST, QUOTA};
@@ -59,8 +59,8 @@ pub async fn post(client: Client, headers: &HeaderMap, body: Message) -> Result<
     match body {
         Message::Single(One::Request(request)) => {
             let whose = (&client.site, &client.principal, client.accepts);
-            let steps = start(whose, session, request, client.place);
-            Ok(present::legacy(steps, client.accepts).await)
+            let steps = start(whose, session.clone(), request, client.place);
+            Ok(resumable::answer(steps, client.accepts, session).await)
         }
         Message::Single(One::Notification(notification)) => {
             notified(session.as_deref(), &notification);
@@ -243,21 +243,28 @@ pub(crate) fn context(
 
 /// The request's session; `None` where the gateway has none.
 fn session(client: &Client, headers: &HeaderMap) -> Result<Option<Arc<Session>>, Refusal> {
+    named_session(&client.site, &client.principal, headers)
+}
+
+pub(crate) fn named_session(
+    site: &Site,
+    principal: &Principal,
+    headers: &HeaderMap,
+) -> Result<Option<Arc<Session>>, Refusal> {
     let id = session_id(headers)?;
-    let Some(sessions) = &client.site.sessions else {
+    let Some(sessions) = &site.sessions else {
         // Whoever names a session had one before sessions were switched off, and has to learn that it is over.
         return if id.is_some() { Err(Refusal::UnknownSession) } else { Ok(None) };
     };
     let id = id.ok_or(Refusal::NoSession)?;
-    let found = sessions.find(id, client.principal.key());
-    if found.is_none() && sessions.is_foreign(id, client.principal.key()) {
-        let principal = &client.principal;
-        tracing::warn!(gateway.name = %client.site.name, subject = principal.subject(), "somebody else's session was named");
+    let found = sessions.find(id, principal.key());
+    if found.is_none() && sessions.is_foreign(id, principal.key()) {
+        tracing::warn!(gateway.name = %site.name, subject = principal.subject(), "somebody else's session was named");
     }
     found.map(Some).ok_or(Refusal::UnknownSession)
 }
 
-fn session_id(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
+pub(crate) fn session_id(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
     let mut ids = headers.get_all(MCP_SESSION_ID).iter();
     let id = ids.next();
     if ids.next().is_some() {
@@ -268,7 +275,11 @@ fn session_id(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
 
 /// The revision a request is written in: the negotiated one, else what the header says, else 2025-03-26, which knows no
 /// header (MCP 2025-06-18, Protocol Version Header).
-fn version(site: &Site, headers: &HeaderMap, session: Option<&Session>) -> Result<Version, Refusal> {
+pub(crate) fn version(
+    site: &Site,
+    headers: &HeaderMap,
+    session: Option<&Session>,
+) -> Result<Version, Refusal> {
     let twice =
         Refusal::Misplaced("The header `MCP-Protocol-Version` is there more than once; send it once.");
     let header = match net::headers::single(headers, &VERSION).map_err(|_| twice)? {

@@ -5,7 +5,9 @@
 //! to a server itself, and sends nothing to one without a permit.
 
 mod cors;
+mod follow;
 mod legacy;
+mod listen;
 mod modern;
 mod negotiate;
 mod operation;
@@ -14,7 +16,9 @@ mod plane;
 mod refusal;
 mod route;
 mod site;
+mod sites;
 mod sse;
+mod standing;
 
 pub use places::Places;
 pub use plane::{DataPlane, Documents, Table};

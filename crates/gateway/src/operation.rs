@@ -7,14 +7,15 @@ mod extension;
 mod list;
 mod own;
 mod read;
+mod subscribe;
 
 use std::borrow::Cow;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use audit::{Intent, Outcome, Pending};
-use catalogue::{Freshness, Missed, Seen};
-use exchange::{Again, Answer, Binding, Bridge, Exchange, Extensions, Rules, Session, Work};
+use catalogue::{Freshness, Missed, Seen, View};
+use exchange::{Again, Answer, Binding, Bridge, Digests, Exchange, Extensions, Rules, Session, Work};
 use http::HeaderMap;
 use mcp::code::{ErrorObject, METHOD_NOT_FOUND};
 use mcp::{Era, Kind, Method, Object, Raw, Request, meta};
@@ -28,6 +29,7 @@ use continuation::Start;
 const RECORDED_MAX: usize = 256;
 
 /// Everything about a request that its operation may look at.
+#[derive(Clone)]
 pub struct Context {
     /// The gateway it came to.
     pub site: Arc<Site>,
@@ -40,6 +42,15 @@ pub struct Context {
     /// The HTTP headers of a modern request, which repeat parts of its body. Legacy revisions do not check them, so
     /// nothing may rely on them there.
     pub headers: Option<HeaderMap>,
+}
+
+impl Context {
+    /// Whether the client can be told anything outside its requests' answers.
+    #[must_use]
+    pub fn delivers(&self) -> bool {
+        let streams = self.site.config.streaming == config::Streaming::On;
+        streams && (self.caller.era == Era::Modern || self.session.is_some())
+    }
 }
 
 /// Carries out `request`. Boxed: every request is one of many operations, and its future should not have room for all.
@@ -60,12 +71,17 @@ async fn carry_out(context: &Context, request: Request) -> Exchange {
         Method::GetPrompt => call::prompt(context, request).await,
         Method::ReadResource => read::resource(context, request).await,
         Method::Complete => complete::complete(context, request).await,
+        Method::Subscribe if context.delivers() => subscribe::subscribe(context, &request).await,
+        Method::Unsubscribe if context.delivers() => subscribe::unsubscribe(context, &request),
         Method::Other(name) if !Method::is_core_name(name) => extension::route(context, request).await,
-        Method::Initialize | Method::Other(_) => refused(&request, &unknown_method(&request.method)),
+        Method::Initialize | Method::Subscribe | Method::Unsubscribe | Method::Listen | Method::Other(_) => {
+            refused(&request, &unknown_method(&request.method))
+        }
     }
 }
 
 pub use own::initialize_result;
+pub(crate) use subscribe::watch_resource;
 
 fn exists(context: &Context, method: &Method) -> bool {
     matches!(method, Method::Other(_)) || method.exists_in(context.caller.era)
@@ -95,8 +111,28 @@ struct Wanted<'a> {
 }
 
 /// What the caller may see, and what is missing from it.
-async fn seen(context: &Context, freshness: Freshness) -> Seen {
-    let mut seen = context.site.catalogue.seen(&context.caller, freshness).await;
+pub(crate) async fn seen(context: &Context, freshness: Freshness) -> Seen {
+    allowed(context, context.site.catalogue.seen(&context.caller, freshness).await)
+}
+
+/// What the caller may see of what is known, without asking any server.
+pub(crate) fn known(context: &Context) -> Seen {
+    allowed(context, context.site.catalogue.known(&context.caller.principal))
+}
+
+/// Each list of a view as its reader sees it.
+pub(crate) fn digests(view: &View) -> Digests {
+    Kind::ALL.map(|kind| view.digest(kind))
+}
+
+/// Whether the caller may see this resource of this target.
+pub(crate) fn shows_resource(context: &Context, target: &Arc<str>, uri: &str) -> bool {
+    let policy = &context.site.policy;
+    let operation = || to_use(context, target, Action::ReadResource, uri);
+    !policy.has_rules() || policy.shows(&context.caller.principal, &operation())
+}
+
+fn allowed(context: &Context, mut seen: Seen) -> Seen {
     let policy = &context.site.policy;
     if policy.has_rules() {
         let principal = &context.caller.principal;
@@ -204,6 +240,9 @@ async fn dispatch(
         logs: context.logs,
         param_headers,
     };
+    if let Some(session) = context.session.as_ref().filter(|_| context.delivers()) {
+        live.upstream.attend(session.key(), session.interests().inbox());
+    }
     let lease = live.calls.token();
     let rules = rules(context, live, &target);
     let (progress, again) =

@@ -7,7 +7,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use bytes::Bytes;
 use clock::Clock;
 use exchange::{Sessions, present};
@@ -23,10 +22,15 @@ use crate::places::{Place, Places};
 use crate::refusal::Refusal;
 use crate::route::Route;
 use crate::site::{Site, Spelling};
-use crate::{cors, legacy, modern, negotiate, sse};
+use crate::sites::Sites;
+use crate::standing::Standing;
+use crate::{cors, legacy, listen, modern, negotiate, sse, standing};
 
 /// How often sessions are looked over. One that is over answers like one that never was long before it is taken away.
 const REAP_EVERY: Duration = Duration::from_secs(30);
+
+/// How much longer than its credential a stream may live: clocks differ.
+const LEEWAY: Duration = Duration::from_secs(60);
 
 /// Looks up the fixed document at a path.
 pub type Documents = Box<dyn Fn(&str) -> Option<Bytes> + Send + Sync>;
@@ -42,16 +46,18 @@ pub struct Table {
 /// The data plane. Clones share it.
 #[derive(Clone)]
 pub struct DataPlane {
-    table: Arc<ArcSwap<Table>>,
+    sites: Sites,
     places: Places,
+    streams: Places,
     clock: Clock,
 }
 
 impl DataPlane {
-    /// Serves `table`, with as many requests in progress at a time as there are `places`.
+    /// Serves `table`, with as many requests in progress at a time as there are `places`, and as many standing streams as
+    /// there are places for `streams`.
     #[must_use]
-    pub fn new(table: Table, places: Places, clock: Clock) -> Self {
-        Self { table: Arc::new(ArcSwap::from_pointee(table)), places, clock }
+    pub fn new(table: Table, places: Places, streams: Places, clock: Clock) -> Self {
+        Self { sites: Sites::new(table), places, streams, clock }
     }
 
     /// Ends sessions whose time is over, and what hangs on them, until `drain` begins.
@@ -70,18 +76,18 @@ impl DataPlane {
 
     /// Serves `table` from now on; requests in progress end with the one they began with. Answers the old one.
     pub fn swap(&self, table: Table) -> Arc<Table> {
-        self.table.swap(Arc::new(table))
+        self.sites.swap(table)
     }
 
     /// What is served now.
     #[must_use]
     pub fn table(&self) -> Arc<Table> {
-        self.table.load_full()
+        self.sites.load()
     }
 
     /// Answers one request.
     pub async fn handle(&self, request: Request<Incoming>) -> Response<Body> {
-        let table = self.table.load_full();
+        let table = self.table();
         match self.route(&table, request).await {
             Ok(response) => response,
             Err(refusal) => {
@@ -155,13 +161,23 @@ impl DataPlane {
             config::Inbound::None => place,
             config::Inbound::Jwt(_) => self.places.claim(place, principal.key())?,
         };
-        let visit = Visit { site: site.clone(), principal, places: self.places.clone(), place };
+        let until = principal.expires_at().map(|at| {
+            let left = at.duration_since(self.clock.now()).unwrap_or_default();
+            tokio::time::Instant::now() + left + LEEWAY
+        });
+        let standing = Standing { sites: self.sites.clone(), places: self.streams.clone(), until };
+        let visit = Visit { site: site.clone(), principal, places: self.places.clone(), place, standing };
         match (endpoint, request.method()) {
             (Endpoint::Mcp(_), &Method::POST) => visit.post(request).await,
+            (Endpoint::Mcp(_), &Method::GET)
+                if visit.site.has_streams() && !modern::header_is_modern(request.headers()) =>
+            {
+                standing::open(visit.site, visit.principal, request.headers(), visit.standing)
+            }
             (Endpoint::Mcp(_), &Method::DELETE) if !modern::header_is_modern(request.headers()) => {
                 legacy::delete(&visit.site, &visit.principal, request.headers()).await
             }
-            (Endpoint::Sse, &Method::GET) => sse::open(&visit.site, &visit.principal),
+            (Endpoint::Sse, &Method::GET) => sse::open(&visit.site, &visit.principal, visit.standing),
             (Endpoint::SseMessages, &Method::POST) => visit.post_beside_stream(request).await,
             (Endpoint::Mcp(_), _) => Err(Refusal::MethodNotAllowed(visit.site.methods())),
             (Endpoint::Sse, _) => Err(Refusal::MethodNotAllowed("GET")),
@@ -218,6 +234,7 @@ struct Visit {
     principal: Arc<Principal>,
     places: Places,
     place: Place,
+    standing: Standing,
 }
 
 impl Visit {
@@ -233,7 +250,7 @@ impl Visit {
                 Err(Refusal::Misplaced("This revision has no batches; send one message at a time."))
             }
             body => {
-                let Self { site, principal, places, place } = self;
+                let Self { site, principal, places, place, .. } = self;
                 let client = legacy::Client { site, principal, accepts, places, place };
                 legacy::post(client, &headers, body).await
             }
@@ -266,6 +283,9 @@ impl Visit {
         };
         let context =
             Context { site: self.site, caller, logs: facts.logs, session: None, headers: Some(headers) };
+        if request.method == mcp::Method::Listen && context.delivers() {
+            return listen::open(context, request, accepts, self.standing).await;
+        }
         let exchange = operation::operate(&context, request).await;
         Ok(present::modern(exchange, accepts, self.place).await)
     }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use catalogue::{Catalogue, Pager};
 use config::Gateway;
-use exchange::{Bounds, Desk, DeskBounds, Session, Sessions};
+use exchange::{Bounds, Desk, DeskBounds, Quota, Session, Sessions, StreamBounds};
 use identity::{Authenticator, Resource};
 use net::{Drain, HostPolicy};
 use policy::Engine;
 use tokio_util::sync::DropGuard;
 use tokio_util::task::TaskTracker;
-use upstream::Upstream;
+use upstream::{InboxBounds, Upstream};
 
 use crate::sse::Streams;
 
@@ -43,6 +43,8 @@ pub struct Site {
     pub desk: Desk,
     /// The open streams of HTTP+SSE clients.
     pub streams: Streams,
+    /// How many resources each principal is subscribed to.
+    pub subscriptions: Quota,
     /// Says when to finish what is open.
     pub drain: Drain,
     /// The gateway's name, shared.
@@ -61,13 +63,25 @@ impl Site {
             config::Inbound::None => limits.sessions,
             config::Inbound::Jwt(_) => limits.sessions_per_principal,
         };
+        let streams = StreamBounds {
+            resume_bytes: limits.resume_bytes,
+            resume_bytes_total: limits.resume_bytes_total,
+            inbox: inbox_bounds(limits),
+        };
         Some(Bounds {
             timeout: sessions.timeout,
             idle: sessions.idle,
             total: limits.sessions,
             per_principal,
             questions: limits.questions_open,
+            streams,
         })
+    }
+
+    /// Whether sessions have a stream of their own.
+    #[must_use]
+    pub fn has_streams(&self) -> bool {
+        self.sessions.is_some() && self.config.streaming == config::Streaming::On
     }
 
     /// The bounds on calls that wait for people.
@@ -93,7 +107,11 @@ impl Site {
     /// The HTTP methods of the Streamable HTTP endpoint.
     #[must_use]
     pub fn methods(&self) -> &'static str {
-        if self.sessions.is_some() { "POST, DELETE" } else { "POST" }
+        match (&self.sessions, self.has_streams()) {
+            (None, _) => "POST",
+            (Some(_), false) => "POST, DELETE",
+            (Some(_), true) => "GET, POST, DELETE",
+        }
     }
 
     /// Ends what hangs on a session that is over: the upstream sessions and children it had to itself.
@@ -108,6 +126,11 @@ impl Site {
     pub fn legacy_versions(&self) -> impl DoubleEndedIterator<Item = mcp::Version> {
         self.config.versions.iter().copied().filter(|version| version.era() == mcp::Era::Legacy)
     }
+}
+
+/// What may wait for one client.
+pub(crate) fn inbox_bounds(limits: &config::Limits) -> InboxBounds {
+    InboxBounds { notices: limits.notifications, bytes: limits.notification_bytes }
 }
 
 /// A target, and the calls that use it. Outlives the sites that share it.

@@ -10,15 +10,18 @@ use http::{Response, StatusCode};
 use identity::{Principal, PrincipalKey};
 use mcp::{Body as Message, Message as One, Method, Payload, Request, Version, sse};
 use net::{Body, BodySender};
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use upstream::SessionKey;
 
+use crate::follow::Follower;
 use crate::legacy;
 use crate::operation;
 use crate::places::Place;
 use crate::refusal::Refusal;
 use crate::site::Site;
+use crate::standing::{self, Standing};
 
 /// Comments keep proxies from closing a stream on which nothing happens.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -45,10 +48,15 @@ struct Stream {
 ///
 /// # Errors
 /// The gateway does not speak this revision, or no session can be opened.
-pub fn open(site: &Arc<Site>, principal: &Principal) -> Result<Response<Body>, Refusal> {
+pub fn open(
+    site: &Arc<Site>,
+    principal: &Arc<Principal>,
+    standing: Standing,
+) -> Result<Response<Body>, Refusal> {
     let speaks = site.config.streaming == config::Streaming::On
         && site.legacy_versions().any(|version| version == Version::V2024_11_05);
     let sessions = site.sessions.as_ref().filter(|_| speaks).ok_or(Refusal::NoSuchPath)?;
+    let place = standing.place(site, principal)?;
     let (id, session) = sessions
         .open(principal.key())
         .map_err(|error| Refusal::Quota(format!("No stream was opened: {error}.")))?;
@@ -56,8 +64,18 @@ pub fn open(site: &Arc<Site>, principal: &Principal) -> Result<Response<Body>, R
     let stream = Stream { sender: Arc::new(sender), writers: TaskTracker::new() };
     site.streams.0.table().insert(session.key(), stream.clone());
     let endpoint = format!("/{}/sse/messages?sessionId={id}", site.name);
-    tokio::spawn(keep_open(site.clone(), principal.key(), id, session, stream, endpoint));
+    let context = legacy::context((site, principal, Accepts::EventStream), Some(session.clone()), None);
+    let follower = standing.follower(context, session.interests().clone());
+    let told = Told { follower, until: standing.until, _place: place };
+    tokio::spawn(keep_open(site.clone(), principal.key(), id, session, stream, endpoint, told));
     Ok(present::event_stream(body))
+}
+
+/// What the client is told outside its requests, and until when.
+struct Told {
+    follower: Follower,
+    until: Option<Instant>,
+    _place: Place,
 }
 
 async fn keep_open(
@@ -67,6 +85,7 @@ async fn keep_open(
     session: Arc<Session>,
     stream: Stream,
     endpoint: String,
+    mut told: Told,
 ) {
     let Stream { sender, writers } = stream;
     let announced = write(&session, &sender, Payload::from(Bytes::from(endpoint)), Some("endpoint")).await;
@@ -77,6 +96,8 @@ async fn keep_open(
             () = stay_alive(&site, principal, &id, &session, &sender) => {}
             // What is running may still be answered; a stream on which nothing runs need not hold up the end.
             () = answered(&site, &session, &writers) => {}
+            () = tell(&session, &sender, &mut told.follower) => {}
+            () = standing::over(told.until) => {}
         }
     };
     if announced.is_ok() {
@@ -85,6 +106,15 @@ async fn keep_open(
     site.streams.0.table().remove(&session.key());
     if let Some(session) = site.sessions.as_ref().and_then(|sessions| sessions.close(&id, principal)) {
         site.release(&session);
+    }
+}
+
+/// Writes what concerns the client until nobody reads it, or the gateway is gone.
+async fn tell(session: &Session, sender: &BodySender, follower: &mut Follower) {
+    while let Some(payload) = follower.next().await {
+        if write(session, sender, payload, Some("message")).await.is_err() {
+            return;
+        }
     }
 }
 
@@ -218,6 +248,11 @@ async fn hand_over(session: &Session, sender: &BodySender, piece: Bytes) -> Resu
 }
 
 impl Streams {
+    /// Whether a session has such a stream.
+    pub(crate) fn has(&self, session: &Session) -> bool {
+        self.of(session).is_some()
+    }
+
     fn of(&self, session: &Session) -> Option<Stream> {
         self.0.table().get(&session.key()).cloned()
     }

@@ -1,6 +1,6 @@
 //! Error codes and error objects.
 
-use crate::{Id, Payload, Raw};
+use crate::{Id, Object, Payload, Raw};
 
 /// The text could not be parsed (JSON-RPC 2.0).
 pub const PARSE_ERROR: i64 = -32700;
@@ -58,6 +58,19 @@ impl ErrorObject {
     #[must_use]
     pub fn new(code: i64, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), data: None }
+    }
+
+    /// The error object written as `text`, with whatever of it can be understood.
+    #[must_use]
+    pub fn read(text: &Raw) -> Self {
+        let object = Object::of(text);
+        let member = |key: &str| object.as_ref().and_then(|object| object.get(key));
+        let message = member("message").and_then(|text| text.to_text().map(std::borrow::Cow::into_owned));
+        Self {
+            code: member("code").and_then(|code| code.as_str().parse().ok()).unwrap_or(INTERNAL_ERROR),
+            message: message.unwrap_or_default(),
+            data: member("data").map(|data| data.to_value()),
+        }
     }
 
     /// The same error with data.

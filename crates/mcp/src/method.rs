@@ -25,6 +25,12 @@ pub enum Method {
     ReadResource,
     /// `completion/complete`.
     Complete,
+    /// `resources/subscribe` (legacy).
+    Subscribe,
+    /// `resources/unsubscribe` (legacy).
+    Unsubscribe,
+    /// `subscriptions/listen` (modern).
+    Listen,
     /// Anything else: an extension's, or unknown.
     Other(Box<str>),
 }
@@ -59,6 +65,9 @@ impl Method {
             "prompts/get" => Self::GetPrompt,
             "resources/read" => Self::ReadResource,
             "completion/complete" => Self::Complete,
+            "resources/subscribe" => Self::Subscribe,
+            "resources/unsubscribe" => Self::Unsubscribe,
+            "subscriptions/listen" => Self::Listen,
             other => Self::Other(other.into()),
         }
     }
@@ -76,6 +85,9 @@ impl Method {
             Self::GetPrompt => "prompts/get",
             Self::ReadResource => "resources/read",
             Self::Complete => "completion/complete",
+            Self::Subscribe => "resources/subscribe",
+            Self::Unsubscribe => "resources/unsubscribe",
+            Self::Listen => "subscriptions/listen",
             Self::Other(name) => name,
         }
     }
@@ -84,8 +96,10 @@ impl Method {
     #[must_use]
     pub fn exists_in(&self, era: Era) -> bool {
         match self {
-            Self::Initialize | Self::Ping | Self::SetLevel => era == Era::Legacy,
-            Self::Discover => era == Era::Modern,
+            Self::Initialize | Self::Ping | Self::SetLevel | Self::Subscribe | Self::Unsubscribe => {
+                era == Era::Legacy
+            }
+            Self::Discover | Self::Listen => era == Era::Modern,
             Self::Other(_) => false,
             _ => true,
         }
@@ -110,10 +124,7 @@ impl Method {
     /// Methods that an extension may not claim, because a revision's core defines or defined them.
     #[must_use]
     pub fn is_core_name(name: &str) -> bool {
-        const OTHERS: [&str; 10] = [
-            "resources/subscribe",
-            "resources/unsubscribe",
-            "subscriptions/listen",
+        const OTHERS: [&str; 7] = [
             "sampling/createMessage",
             "elicitation/create",
             "roots/list",

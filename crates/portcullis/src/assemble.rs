@@ -8,7 +8,7 @@ use broker::{Broker, Sts};
 use catalogue::{Catalogue, Pager, Parts};
 use clock::Clock;
 use config::{Gateway, Inbound, Issuer, Limits, Outbound, Snapshot};
-use exchange::{Desk, Sessions};
+use exchange::{Desk, Quota, Sessions};
 use gateway::{Documents, LiveTarget, Site, Streams, Table};
 use identity::{Authenticator, KeySources, LocalIssuer, Resource};
 use net::{Client, ClientOptions, Drain, Guard, HostPolicy, Tls};
@@ -165,6 +165,7 @@ impl House {
             pager: Pager::new(self.0.sealer.clone(), &name, gateway.page_size),
             desk,
             streams: before.map_or_else(Streams::default, |site| site.streams.clone()),
+            subscriptions: before.map_or_else(Quota::default, |site| site.subscriptions.clone()),
             config: gateway.clone(),
             limits: snapshot.limits.clone(),
             drain: self.0.drain.clone(),

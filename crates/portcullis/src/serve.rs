@@ -86,7 +86,8 @@ impl Running {
         let drain = Drain::new(snapshot.limits.drain);
         let house = House::open(snapshot.clone(), clock.clone(), drain.clone())?;
         let places = Places::new(snapshot.limits.in_flight, snapshot.limits.in_flight_per_principal);
-        let plane = DataPlane::new(house.table(&snapshot, None)?, places, clock);
+        let streams = Places::new(snapshot.limits.streams, snapshot.limits.streams_per_principal);
+        let plane = DataPlane::new(house.table(&snapshot, None)?, places, streams, clock);
         tokio::spawn(plane.clone().reap_sessions(drain.clone()));
         let admin_plane = Admin::new(admin_hosts(&snapshot)?, readiness(plane.clone(), drain.clone()));
         // The admin listener goes on until everything else has ended, so that `/readyz` can say so.

@@ -5,21 +5,28 @@
 
 mod abilities;
 mod ask;
+mod board;
 mod call;
 mod deadline;
 mod duplex;
 mod error;
 mod facts;
+mod hub;
+mod inbox;
 mod params;
 mod question;
 pub mod relay;
 mod reply;
 mod streamable;
+mod update;
 mod upstream;
 
 pub use abilities::{Abilities, unasked};
+pub use board::NotSubscribed;
 pub use call::{Affinity, Call, Caller, Level, Logs, ProgressToken, ServerFacts, SessionKey, Upkeep};
 pub use error::UpstreamError;
+pub use hub::Subscription;
+pub use inbox::{Inbox, InboxBounds, Notice, Update};
 pub use question::{Kind as QuestionKind, Question};
 pub use relay::Event;
 pub use reply::Reply;

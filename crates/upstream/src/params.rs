@@ -50,10 +50,19 @@ pub(crate) fn prepare_upkeep(upkeep: &Upkeep, caller: Option<&Caller>, id: u64, 
     }
 }
 
-/// The parameters of `subscriptions/listen` for changed lists (MCP 2026-07-28): `flags` are members of its filter.
-pub(crate) fn of_listen(flags: &[&'static str]) -> Payload {
+/// The parameters of `subscriptions/listen` (MCP 2026-07-28): `flags` are members of its filter, for changed lists; `uris`
+/// are the resources.
+pub(crate) fn of_listen<'u>(
+    flags: &[&'static str],
+    uris: impl IntoIterator<Item = &'u str>,
+    caller: Option<&Caller>,
+) -> Payload {
     let flags = flags.iter().map(|flag| (*flag, Payload::from(Bytes::from_static(b"true"))));
-    let meta = Hop { era: Era::Modern, caller: None, logs: Logs::Off, progress: None }.fresh();
+    let uris: Vec<_> = uris.into_iter().collect();
+    let resources = (!uris.is_empty())
+        .then(|| ("resourceSubscriptions", Payload::from(Raw::value(&serde_json::json!(uris)))));
+    let flags = flags.chain(resources);
+    let meta = Hop { era: Era::Modern, caller, logs: Logs::Off, progress: None }.fresh();
     object([("notifications", object(flags))].into_iter().chain(meta.map(|meta| ("_meta", meta))))
 }
 
@@ -76,6 +85,11 @@ pub(crate) fn of_initialize(capabilities: Raw, info: Option<Raw>) -> Payload {
         ("capabilities", capabilities.into()),
         ("clientInfo", info.into()),
     ])
+}
+
+/// The parameters of `resources/subscribe` and `resources/unsubscribe`.
+pub(crate) fn of_uri(uri: &str) -> Payload {
+    object([("uri", Raw::string(uri).into())])
 }
 
 /// The parameters of `logging/setLevel`.

@@ -5,29 +5,32 @@
 
 mod answer;
 mod dialect;
+mod ear;
 mod endpoint;
 mod events;
 mod feed;
 mod handshake;
 mod legacy;
+mod listen;
 mod modern;
 mod session;
 mod sessions;
 mod slots;
+mod standing;
 mod stream;
 mod turn;
 
 use std::sync::Arc;
 
-use mcp::{Kind, Outcome, Response};
-use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
+use mcp::{Outcome, Response};
 use url::Url;
 
 use crate::ask::Ask;
+use crate::board::Board;
 use crate::deadline::Deadline;
 use crate::duplex::Connections;
 use crate::facts::FactsCache;
+use crate::inbox::Inbox;
 use crate::{Caller, Deps, Reply, ServerFacts, SessionKey, UpstreamError};
 use dialect::{Dialect, Known};
 use endpoint::Endpoint;
@@ -44,6 +47,8 @@ pub(crate) struct Streamable {
     sessions: Sessions,
     /// HTTP+SSE (2024-11-05).
     sse: Connections,
+    /// Who attends to what is said outside calls.
+    ears: ear::Ears,
 }
 
 /// Why an attempt in one dialect gave no reply.
@@ -65,7 +70,7 @@ impl Streamable {
         let endpoint = Arc::new(Endpoint::new(target.clone(), url.as_str(), deps.clone()));
         let facts = Arc::new(FactsCache::new(&target.outbound, target.refresh));
         let sessions = Sessions::new(endpoint.clone(), facts.clone());
-        Self { endpoint, known: Known::new(era), facts, sessions, sse }
+        Self { endpoint, known: Known::new(era), facts, sessions, sse, ears: ear::Ears::default() }
     }
 
     /// Asks the server, in the dialect it speaks.
@@ -144,13 +149,19 @@ impl Streamable {
         Ok(facts)
     }
 
-    /// Watches for changed lists until `stop`.
-    pub(crate) async fn feed(&self, changed: mpsc::Sender<Kind>, stop: CancellationToken) {
-        feed::run(self, changed, stop).await;
+    /// Tends one feed until nobody wants anything of it.
+    pub(crate) async fn tend(&self, caller: Option<&Caller>, board: &Board) {
+        feed::tend(self, caller, board).await;
+    }
+
+    /// Has `inbox` told what is said outside calls in the session that hangs on a client session.
+    pub(crate) fn attend(&self, key: SessionKey, inbox: &Inbox) {
+        self.ears.attend(key, inbox);
     }
 
     /// Ends what hangs on a client session.
     pub(crate) async fn end_session(&self, key: SessionKey) {
+        self.ears.forget(key);
         self.sessions.end(key).await;
         self.sse.end_session(key);
     }

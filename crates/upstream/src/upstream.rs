@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use config::Transport;
-use mcp::{Kind, Response};
+use mcp::Response;
 use policy::Permit;
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::ask::Ask;
+use crate::board::Board;
 use crate::duplex::Connections;
+use crate::hub::Hub;
+use crate::inbox::Inbox;
 use crate::streamable::{Streamable, settled};
 use crate::{Abilities, Call, Caller, Reply, ServerFacts, SessionKey, Upkeep, UpstreamError};
 
@@ -37,6 +39,7 @@ struct Inner {
     gateway: String,
     target: config::Target,
     driver: Driver,
+    hub: Hub,
 }
 
 /// How the target is reached.
@@ -49,6 +52,7 @@ impl Upstream {
     /// A handle for `target` of the gateway called `gateway`.
     #[must_use]
     pub fn new(gateway: &str, target: config::Target, deps: Deps) -> Self {
+        let hub = Hub::new(&target.name, &deps.shutdown);
         let driver = match &target.transport {
             Transport::Http { url, era } => {
                 let sse = Connections::sse(&target, url, &deps);
@@ -58,7 +62,7 @@ impl Upstream {
                 Driver::Child(Connections::stdio(&target, stdio, &deps.limits, &deps.shutdown))
             }
         };
-        Self(Arc::new(Inner { gateway: gateway.to_owned(), target, driver }))
+        Self(Arc::new(Inner { gateway: gateway.to_owned(), target, driver, hub }))
     }
 
     /// The target as configured.
@@ -132,12 +136,11 @@ impl Upstream {
         }
     }
 
-    /// Watches for changed lists until `stop`, until the process shuts down, or until nobody receives any more; opens the
-    /// feed again, with back-off, when it breaks. Sends the kind that changed, once per change told; not debounced.
-    pub async fn feed(&self, changed: mpsc::Sender<Kind>, stop: CancellationToken) {
-        match &self.0.driver {
-            Driver::Url(driver) => driver.feed(changed, stop).await,
-            Driver::Child(driver) => driver.feed(changed, stop).await,
+    /// Has `inbox` told what the server says on the session's own stream (MCP 2025-11-25, Streamable HTTP), once the session
+    /// with it is open. Some servers log there during calls. Costs little where that is known already.
+    pub fn attend(&self, key: SessionKey, inbox: &Inbox) {
+        if let Driver::Url(driver) = &self.0.driver {
+            driver.attend(key, inbox);
         }
     }
 
@@ -151,9 +154,22 @@ impl Upstream {
 
     /// Ends every upstream session and child. Calls in progress are lost.
     pub async fn shutdown(&self) {
+        self.0.hub.close();
         match &self.0.driver {
             Driver::Url(driver) => driver.shutdown().await,
             Driver::Child(driver) => driver.shutdown().await,
+        }
+    }
+
+    pub(crate) fn hub(&self) -> &Hub {
+        &self.0.hub
+    }
+
+    /// Tends one feed until nobody wants anything of it.
+    pub(crate) async fn tend(&self, caller: Option<&Caller>, board: &Board) {
+        match &self.0.driver {
+            Driver::Url(driver) => driver.tend(caller, board).await,
+            Driver::Child(driver) => driver.tend(caller, board).await,
         }
     }
 

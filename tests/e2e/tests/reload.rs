@@ -352,6 +352,8 @@ async fn what_only_a_restart_can_change_is_named_and_nothing_of_it_is_taken_over
         ("egress.allow", "egress: { allow: [\"10.0.0.0/8\"] }\n".to_owned()),
         ("limits.in_flight", "limits: { in_flight: 5 }\n".to_owned()),
         ("limits.in_flight_per_principal", "limits: { in_flight_per_principal: 5 }\n".to_owned()),
+        ("limits.streams", "limits: { streams: 5 }\n".to_owned()),
+        ("limits.streams_per_principal", "limits: { streams_per_principal: 5 }\n".to_owned()),
         ("limits.connections", "limits: { connections: 5 }\n".to_owned()),
         ("limits.read_timeout", "limits: { read_timeout: 5s }\n".to_owned()),
         ("limits.drain", "limits: { drain: 5s }\n".to_owned()),

@@ -65,6 +65,14 @@ limits:
   sessions_per_principal: 2
   sessions: 3
   in_flight: 4
+  streams: 7
+  streams_per_principal: 8
+  subscriptions_per_session: 9
+  subscriptions_per_principal: 10
+  notifications: 16
+  notification_bytes: 4KiB
+  resume_bytes: 8KiB
+  resume_bytes_total: 1MiB
   connections: 5
   read_timeout: 1m30s
   catalogue_items: 6
@@ -255,6 +263,8 @@ fn a_reload_may_change_everything_but_what_was_made_at_the_start() {
     for (key, written) in [
         ("in_flight", "7"),
         ("in_flight_per_principal", "7"),
+        ("streams", "7"),
+        ("streams_per_principal", "7"),
         ("connections", "7"),
         ("read_timeout", "7s"),
         ("drain", "7s"),
@@ -263,7 +273,8 @@ fn a_reload_may_change_everything_but_what_was_made_at_the_start() {
         assert_eq!(needed(&lines), [format!("limits.{key}")]);
     }
     let free = "public_url: http://localhost:1\nlimits: { request_body: 1MiB, upstream_event: 1MiB, json_depth: 9, \
-                batch: 7, sessions: 7, sessions_per_principal: 7, catalogue_items: 7 }";
+                batch: 7, sessions: 7, sessions_per_principal: 7, catalogue_items: 7, subscriptions_per_session: 7, \
+                subscriptions_per_principal: 7, notifications: 17, notification_bytes: 5KiB, resume_bytes: 5KiB, resume_bytes_total: 2MiB }";
     assert!(needed(free).is_empty());
     let other = in_gateway("instructions: other\nstreaming: false").replace("  a:", "  b:");
     assert!(restart_needed(&snapshot(SOUND), &snapshot(&other)).is_empty());

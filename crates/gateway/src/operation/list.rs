@@ -24,6 +24,9 @@ pub(super) async fn list(context: &Context, kind: Kind, request: &Request) -> Ex
     else {
         return refused(request, &bad_cursor());
     };
+    if let Some(session) = &context.session {
+        session.interests().see_list(kind, seen.view.digest(kind));
+    }
     let mut more = Vec::new();
     if context.caller.era == Era::Modern {
         // It is this principal's own, whatever the servers say of their parts of it.

@@ -114,9 +114,12 @@ struct About {
 impl About {
     async fn of(context: &Context) -> Self {
         let seen = super::seen(context, Freshness::Continued).await;
+        if let Some(session) = &context.session {
+            session.interests().see(super::digests(&seen.view));
+        }
         let mut capabilities = Map::new();
         // The gateway's own status resource is always there.
-        capabilities.insert("resources".to_owned(), json!({}));
+        capabilities.insert("resources".to_owned(), list_capability(context));
         let mut extensions = BTreeMap::new();
         let mut instructions = context.site.config.instructions.clone().unwrap_or_default();
         for server in seen.view.servers() {
@@ -133,17 +136,28 @@ impl About {
     }
 }
 
-/// No `listChanged`, no `subscribe`, no tasks: nothing is advertised that the gateway does not deliver.
+/// What having a list means to a client: it learns when the list changes, if it can be told anything.
+fn list_capability(context: &Context) -> Value {
+    if context.delivers() { json!({ "listChanged": true }) } else { json!({}) }
+}
+
+/// No tasks: nothing is advertised that the gateway does not deliver.
 fn add_capabilities(
     context: &Context,
     server: &Value,
     all: &mut Map<String, Value>,
     extensions: &mut BTreeMap<String, Value>,
 ) {
-    for name in ["tools", "prompts", "resources", "completions"] {
+    for name in ["tools", "prompts"] {
         if server.get(name).is_some() {
-            all.insert(name.to_owned(), json!({}));
+            all.insert(name.to_owned(), list_capability(context));
         }
+    }
+    if server.get("completions").is_some() {
+        all.insert("completions".to_owned(), json!({}));
+    }
+    if context.delivers() && server.pointer("/resources/subscribe") == Some(&Value::Bool(true)) {
+        all["resources"]["subscribe"] = Value::Bool(true);
     }
     // A legacy client's level has to be remembered somewhere, and log messages need a stream.
     let has_level = context.caller.era == Era::Modern || context.session.is_some();

@@ -43,7 +43,7 @@ async fn status(context: &Context, request: &Request) -> Exchange {
 }
 
 /// What a client learns of a resource that does not exist, in its era's own code.
-fn not_found(era: Era, uri: &str) -> ErrorObject {
+pub(super) fn not_found(era: Era, uri: &str) -> ErrorObject {
     let code = match era {
         Era::Legacy => LEGACY_RESOURCE_NOT_FOUND,
         Era::Modern => INVALID_PARAMS,

@@ -65,6 +65,10 @@ async fn carry_out(sample: &Sample, asked: Asked) -> Result<Value, ErrorObject> 
         Method::GetPrompt => prompt(sample, &params),
         Method::ReadResource => read(sample, &params, era),
         Method::Complete => complete(sample, &params),
+        // Nothing here changes, so there is nothing to subscribe to.
+        Method::Subscribe | Method::Unsubscribe | Method::Listen => {
+            Err(ErrorObject::new(METHOD_NOT_FOUND, format!("Method not found: {method}")))
+        }
         // What is left of the legacy methods has an empty result; a transport with sessions has acted on it already.
         Method::Ping | Method::SetLevel | Method::Initialize | Method::Other(_) => Ok(json!({})),
     }

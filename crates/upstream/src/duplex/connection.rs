@@ -8,14 +8,14 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use identity::Principal;
-use mcp::{Kind, Payload, Raw, Version};
+use mcp::{Payload, Raw, Version};
 use tokio::sync::{Notify, broadcast, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::link::{End, Link, Outgoing, Tally};
 use super::stream::{CallStream, Patience};
-use super::table::Table;
+use super::table::{Heard, Table};
 use super::task::Task;
 use super::waiter::{Role, Waiter};
 use crate::relay::{Asks, Relay};
@@ -39,7 +39,7 @@ struct Shared {
     mailbox: mpsc::Sender<Outgoing>,
     next_id: AtomicU64,
     given_up: Arc<Notify>,
-    changes: broadcast::Sender<&'static [Kind]>,
+    changes: broadcast::Sender<Heard>,
     stop: CancellationToken,
     ended: CancellationToken,
     retired: AtomicBool,
@@ -176,8 +176,8 @@ impl Connection {
         lower
     }
 
-    /// Lists that change from now on.
-    pub(super) fn changes(&self) -> broadcast::Receiver<&'static [Kind]> {
+    /// What the server says from now on that belongs to no call.
+    pub(super) fn changes(&self) -> broadcast::Receiver<Heard> {
         self.0.changes.subscribe()
     }
 

@@ -1,24 +1,30 @@
-//! Watches one target for changed lists, over a connection of the gateway's own.
+//! Tends one feed over a connection that carries everything else too: a child's, or an HTTP+SSE stream.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
-use mcp::{Era, Kind};
+use mcp::{Era, ErrorObject, Kind, Outcome};
+use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::mpsc;
-use tokio::time::sleep;
-use tokio_util::sync::CancellationToken;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
 
 use super::connection::{Connection, NewRequest};
 use super::pool::Connections;
 use super::stream::CallStream;
+use super::table::Heard;
 use super::waiter::Role;
-use crate::{ServerFacts, UpstreamError, facts, params};
+use crate::board::{Board, NotSubscribed};
+use crate::{Caller, Event, ServerFacts, UpstreamError, facts, params};
 
 /// Before a watch that failed is tried again; doubled with each failure that follows.
 const RETRY_MIN: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(60);
 /// A subscription lasts as long as its connection.
 const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+/// Subscriptions that are asked for, or given up, at a time.
+const ASKED_MAX: usize = 16;
 
 /// The capability that says that a list can change, and the flag by which a modern server is asked to tell.
 const LISTS: [(&str, &str); 3] =
@@ -28,84 +34,293 @@ const LISTS: [(&str, &str); 3] =
 enum End {
     /// Nobody wants to know any more.
     Unwanted,
-    /// The server never says when its lists change.
+    /// The server never says when anything changes.
     Silent,
     /// The connection ended.
     Lost,
 }
 
 impl Connections {
-    /// Sends each kind of list that changed, until `stop` or until nobody listens. When the connection had to be opened
-    /// again, anything may have changed, and every kind is sent.
-    pub(crate) async fn feed(&self, changed: mpsc::Sender<Kind>, stop: CancellationToken) {
+    /// Tends `board` until nobody wants anything of it. When the connection had to be opened again, everything that it
+    /// tells of counts as changed.
+    pub(crate) async fn tend(&self, caller: Option<&Caller>, board: &Board) {
         tokio::select! {
-            () = self.watch(&changed) => {}
-            () = changed.closed() => {}
-            () = stop.cancelled() => {}
-            () = self.closed() => {}
+            () = self.watch(caller, board) => {}
+            () = self.closed() => {
+                board.refuse_waiting(&UpstreamError::Cancelled.into());
+                // Whoever called this ends it too; until then there is nothing to do.
+                std::future::pending().await
+            }
         }
     }
 
-    async fn watch(&self, changed: &mpsc::Sender<Kind>) {
+    async fn watch(&self, caller: Option<&Caller>, board: &Board) {
         let mut retry = RETRY_MIN;
-        let mut again = false;
+        let mut again = Again::No;
         // Whether the connection is gone, and nobody was told that it cannot be opened again.
         let mut lost = false;
-        loop {
-            match self.watch_once(changed, again).await {
+        while !board.is_empty() {
+            let wait = match self.watch_once(caller, board, again).await {
                 Ok(End::Unwanted) => return,
-                // It is asked on schedule only; the connection may end meanwhile.
-                Ok(End::Silent) => return std::future::pending().await,
+                Ok(End::Silent) => {
+                    board.refuse_waiting(&NotSubscribed::Unsupported);
+                    // It is asked on schedule only; the connection may end meanwhile.
+                    board.asked().await;
+                    continue;
+                }
                 Ok(End::Lost) => {
                     retry = RETRY_MIN;
                     lost = true;
+                    retry
                 }
                 Err(error) => {
                     tracing::debug!(target.name = self.opener().name(), %error, "no feed");
+                    board.refuse_waiting(&error.into());
                     // Whoever asks for the lists now learns how the server is.
-                    if std::mem::take(&mut lost) && tell(changed, &Kind::ALL).await.is_err() {
-                        return;
+                    if std::mem::take(&mut lost) {
+                        board.tell_lists(&Kind::ALL);
                     }
                     retry = (retry * 2).min(RETRY_MAX);
+                    retry
                 }
+            };
+            again = Again::Yes;
+            tokio::select! {
+                () = sleep(wait) => {}
+                () = board.asked() => {}
             }
-            again = true;
-            sleep(retry).await;
         }
     }
 
-    async fn watch_once(&self, changed: &mpsc::Sender<Kind>, again: bool) -> Result<End, UpstreamError> {
-        let lease = self.connection(None).await?;
+    async fn watch_once(
+        &self,
+        caller: Option<&Caller>,
+        board: &Board,
+        again: Again,
+    ) -> Result<End, UpstreamError> {
+        let lease = self.connection(caller).await?;
         let connection = lease.connection();
         let Some(known) = connection.facts() else { return Ok(End::Lost) };
         let flags = announced(&known);
-        if flags.is_empty() {
-            return Ok(End::Silent);
+        if !facts::declares(&known, "resources", "subscribe") {
+            board.refuse_waiting(&NotSubscribed::Unsupported);
         }
-        let mut changes = connection.changes();
-        let mut subscription = match known.version.era() {
-            Era::Modern => Some(subscribe(connection, &flags).await?),
-            Era::Legacy => None,
+        if (flags.is_empty() || !board.wants_lists()) && board.wanted().is_empty() {
+            return Ok(if board.is_empty() { End::Unwanted } else { End::Silent });
+        }
+        let watch = Watch {
+            connection,
+            board,
+            heard: connection.changes(),
+            patience: self.connect_timeout(),
+            again,
+            flags,
         };
-        if again && tell(changed, &Kind::ALL).await.is_err() {
-            return Ok(End::Unwanted);
+        match known.version.era() {
+            Era::Legacy => Ok(watch.legacy().await),
+            Era::Modern => watch.modern().await,
         }
+    }
+}
+
+/// Whether there was a connection before.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Again {
+    Yes,
+    No,
+}
+
+/// One connection, watched.
+struct Watch<'a> {
+    connection: &'a Connection,
+    board: &'a Board,
+    heard: broadcast::Receiver<Heard>,
+    patience: Duration,
+    again: Again,
+    flags: Vec<&'static str>,
+}
+
+impl Watch<'_> {
+    /// `resources/subscribe` for each resource; changed lists come by themselves.
+    async fn legacy(mut self) -> End {
+        if self.again == Again::Yes {
+            self.board.tell_missed(&Kind::ALL);
+        }
+        let mut errands = Errands::default();
+        errands.set_out(&self);
         loop {
-            let kinds = tokio::select! {
-                kinds = changes.recv() => match kinds {
-                    Ok(kinds) => kinds,
-                    // So many changes that some were lost: any list may be among them.
-                    Err(RecvError::Lagged(_)) => &Kind::ALL,
-                    Err(RecvError::Closed) => return Ok(End::Lost),
+            if self.board.is_empty() && errands.is_done() {
+                return End::Unwanted;
+            }
+            tokio::select! {
+                heard = self.heard.recv() => match heard {
+                    Err(RecvError::Closed) => return End::Lost,
+                    heard => self.tell(heard),
                 },
-                () = connection.ended() => return Ok(End::Lost),
-                () = ended(&mut subscription) => return Ok(End::Lost),
-            };
-            if tell(changed, kinds).await.is_err() {
-                return Ok(End::Unwanted);
+                () = self.connection.ended() => return End::Lost,
+                () = self.board.changed() => errands.set_out(&self),
+                Some(done) = errands.jobs.join_next(), if !errands.jobs.is_empty() => {
+                    if let Ok(done) = done {
+                        errands.settle(self.board, done);
+                    }
+                    errands.set_out(&self);
+                }
             }
         }
     }
+
+    /// One `subscriptions/listen` for everything; another one is acknowledged before it is let go.
+    async fn modern(mut self) -> Result<End, UpstreamError> {
+        let mut current = self.listen().await?;
+        if self.again == Again::Yes {
+            self.board.tell_missed(&Kind::ALL);
+        }
+        loop {
+            tokio::select! {
+                heard = self.heard.recv() => match heard {
+                    Err(RecvError::Closed) => return Ok(End::Lost),
+                    heard => self.tell(heard),
+                },
+                () = self.connection.ended() => return Ok(End::Lost),
+                () = ended(&mut current.stream) => return Ok(End::Lost),
+                () = self.board.changed() => {
+                    if self.board.is_empty() {
+                        return Ok(End::Unwanted);
+                    }
+                    let lists = self.flags.is_empty() || self.board.wants_lists() == current.lists;
+                    if !(lists && self.board.wanted() == current.uris) {
+                        current = self.listen().await?;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn listen(&mut self) -> Result<Listening, UpstreamError> {
+        let uris = self.board.wanted();
+        let lists = self.board.wants_lists();
+        let flags = if lists { &self.flags[..] } else { &[] };
+        let filter = params::of_listen(flags, uris.iter().map(|uri| &**uri), None);
+        let request = NewRequest::own(Role::Subscription, FOR_EVER);
+        let begun =
+            self.connection.begin(request, |id| params::request(id, "subscriptions/listen", filter)).await;
+        let stream = begun?;
+        let told = timeout(self.patience, self.acknowledgement(stream.id())).await.unwrap_or_default();
+        let mut covered = BTreeSet::new();
+        for uri in uris {
+            if told.iter().any(|told| **told == *uri) {
+                self.board.held(&uri);
+                covered.insert(uri);
+            } else {
+                self.board.refused(&uri, &NotSubscribed::Unsupported);
+            }
+        }
+        Ok(Listening { stream, uris: covered, lists })
+    }
+
+    /// The resources that the server says it tells of; none when it does not say.
+    async fn acknowledgement(&mut self, id: u64) -> Vec<String> {
+        loop {
+            match self.heard.recv().await {
+                Ok(Heard::Acknowledged(acknowledged)) if acknowledged.id == Some(id) => {
+                    return acknowledged.uris.clone();
+                }
+                Err(RecvError::Closed) => return Vec::new(),
+                heard => self.tell(heard),
+            }
+        }
+    }
+
+    fn tell(&self, heard: Result<Heard, RecvError>) {
+        match heard {
+            Ok(Heard::Lists(kinds)) => self.board.tell_lists(kinds),
+            Ok(Heard::Updated(update)) => self.board.tell_update(&update),
+            Ok(Heard::Acknowledged(_)) | Err(RecvError::Closed) => {}
+            // So many changes that some were lost: anything may be among them.
+            Err(RecvError::Lagged(_)) => self.board.tell_missed(&Kind::ALL),
+        }
+    }
+}
+
+/// A modern server's subscription.
+struct Listening {
+    stream: CallStream,
+    uris: BTreeSet<Arc<str>>,
+    lists: bool,
+}
+
+/// What a legacy server is asked meanwhile.
+#[derive(Default)]
+struct Errands {
+    jobs: JoinSet<Done>,
+    under_way: BTreeSet<Arc<str>>,
+    held: BTreeSet<Arc<str>>,
+}
+
+struct Done {
+    uri: Arc<str>,
+    errand: Errand,
+    outcome: Result<Outcome, UpstreamError>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Errand {
+    Subscribe,
+    Unsubscribe,
+}
+
+impl Errands {
+    fn is_done(&self) -> bool {
+        self.jobs.is_empty() && self.held.is_empty()
+    }
+
+    fn set_out(&mut self, watch: &Watch<'_>) {
+        let wanted = watch.board.wanted();
+        let missing = wanted.difference(&self.held).map(|uri| (uri, Errand::Subscribe));
+        let spare = self.held.difference(&wanted).map(|uri| (uri, Errand::Unsubscribe));
+        for (uri, errand) in missing.chain(spare) {
+            if self.jobs.len() >= ASKED_MAX {
+                return;
+            }
+            if self.under_way.insert(uri.clone()) {
+                let (connection, patience, uri) = (watch.connection.clone(), watch.patience, uri.clone());
+                self.jobs.spawn(async move {
+                    let outcome = run(&connection, errand, &uri, patience).await;
+                    Done { uri, errand, outcome }
+                });
+            }
+        }
+    }
+
+    fn settle(&mut self, board: &Board, Done { uri, errand, outcome }: Done) {
+        self.under_way.remove(&uri);
+        match (errand, outcome) {
+            (Errand::Unsubscribe, _) => drop(self.held.remove(&uri)),
+            (Errand::Subscribe, Ok(Outcome::Result(_))) => {
+                board.held(&uri);
+                self.held.insert(uri);
+            }
+            (Errand::Subscribe, Ok(Outcome::Error(error))) => {
+                board.refused(&uri, &NotSubscribed::Refused(ErrorObject::read(&error)));
+            }
+            (Errand::Subscribe, Err(error)) => board.refused(&uri, &error.into()),
+        }
+    }
+}
+
+async fn run(
+    connection: &Connection,
+    errand: Errand,
+    uri: &str,
+    patience: Duration,
+) -> Result<Outcome, UpstreamError> {
+    let method = match errand {
+        Errand::Subscribe => "resources/subscribe",
+        Errand::Unsubscribe => "resources/unsubscribe",
+    };
+    let request = NewRequest::own(Role::Handshake, patience);
+    let stream = connection.begin(request, |id| params::request(id, method, params::of_uri(uri))).await?;
+    Ok(stream.answer().await?.outcome)
 }
 
 /// The flags for the lists that the server says can change.
@@ -117,24 +332,7 @@ fn announced(known: &ServerFacts) -> Vec<&'static str> {
         .collect()
 }
 
-async fn subscribe(connection: &Connection, flags: &[&'static str]) -> Result<CallStream, UpstreamError> {
-    let request = NewRequest::own(Role::Subscription, FOR_EVER);
-    connection
-        .begin(request, |id| params::request(id, "subscriptions/listen", params::of_listen(flags)))
-        .await
-}
-
-/// Resolves when the server ended the subscription; never without one.
-async fn ended(subscription: &mut Option<CallStream>) {
-    match subscription {
-        Some(stream) => while matches!(stream.next().await, Ok(crate::Event::Notification(_))) {},
-        None => std::future::pending().await,
-    }
-}
-
-async fn tell(changed: &mpsc::Sender<Kind>, kinds: &[Kind]) -> Result<(), mpsc::error::SendError<Kind>> {
-    for kind in kinds {
-        changed.send(*kind).await?;
-    }
-    Ok(())
+/// Resolves when the server ended the subscription.
+async fn ended(subscription: &mut CallStream) {
+    while matches!(subscription.next().await, Ok(Event::Notification(_))) {}
 }

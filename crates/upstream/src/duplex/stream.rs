@@ -35,6 +35,11 @@ impl CallStream {
         Self { waiter, patience, deadline: Instant::now() + patience.total, lease }
     }
 
+    /// The id of the request.
+    pub(super) fn id(&self) -> u64 {
+        self.waiter.relay.id
+    }
+
     /// What happens next: notifications, then one [`Event::Final`]. Cancel safe.
     ///
     /// # Errors

@@ -12,7 +12,9 @@ use tokio::time::Instant;
 
 use super::link::{End, Tally};
 use super::waiter::{GivenUp, Grain, Role, Waiter};
+use crate::inbox::Update;
 use crate::relay::{Verdict, answer_to_server};
+use crate::update::{self, Acknowledged};
 use crate::{Event, UpstreamError};
 
 #[cfg(test)]
@@ -42,8 +44,19 @@ pub(super) enum Left {
     Nothing,
     /// Write this back to the server.
     Answer(Payload),
+    /// Tell whoever watches.
+    Heard(Heard),
+}
+
+/// What a server says that belongs to no call.
+#[derive(Clone, Debug)]
+pub(super) enum Heard {
     /// These lists changed.
-    Changed(&'static [Kind]),
+    Lists(&'static [Kind]),
+    /// A resource changed.
+    Updated(Update),
+    /// What a subscription covers.
+    Acknowledged(Arc<Acknowledged>),
 }
 
 impl Table {
@@ -167,10 +180,17 @@ impl Table {
 
     fn notification(&mut self, notification: Notification) -> Left {
         match notification.method.as_str() {
-            "notifications/tools/list_changed" => return Left::Changed(&[Kind::Tool]),
-            "notifications/prompts/list_changed" => return Left::Changed(&[Kind::Prompt]),
+            "notifications/tools/list_changed" => return Left::Heard(Heard::Lists(&[Kind::Tool])),
+            "notifications/prompts/list_changed" => return Left::Heard(Heard::Lists(&[Kind::Prompt])),
             "notifications/resources/list_changed" => {
-                return Left::Changed(&[Kind::Resource, Kind::Template]);
+                return Left::Heard(Heard::Lists(&[Kind::Resource, Kind::Template]));
+            }
+            update::UPDATED => match Update::of(&notification) {
+                Some(update) => return Left::Heard(Heard::Updated(update)),
+                None => self.tally.count_stray(),
+            },
+            update::ACKNOWLEDGED => {
+                return Left::Heard(Heard::Acknowledged(Arc::new(Acknowledged::of(&notification))));
             }
             "notifications/progress" => self.progress(notification),
             _ => self.unmarked(notification),

@@ -6,11 +6,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use mcp::{Body, Kind, Message, Payload};
+use mcp::{Body, Message, Payload};
 use tokio::sync::{Notify, broadcast, mpsc};
 
 use super::link::{End, Incoming, Link, Outgoing, Tally};
-use super::table::{Left, Table};
+use super::table::{Heard, Left, Table};
 use super::waiter::GivenUp;
 use crate::params;
 
@@ -45,8 +45,8 @@ impl Task {
         Self { requests, link, table, tally, given_up, heard }
     }
 
-    /// Works until the transport ends; answers why it did. Sends changed lists to `changes`.
-    pub(super) async fn run(mut self, changes: broadcast::Sender<&'static [Kind]>) -> End {
+    /// Works until the transport ends; answers why it did. Sends what belongs to no call to `changes`.
+    pub(super) async fn run(mut self, changes: broadcast::Sender<Heard>) -> End {
         // However this task ends, its transport ends with it.
         let _stop = self.link.stop.clone().drop_guard();
         let end = loop {
@@ -80,7 +80,7 @@ impl Task {
         end
     }
 
-    fn take_in(&mut self, incoming: Incoming, changes: &broadcast::Sender<&'static [Kind]>) {
+    fn take_in(&mut self, incoming: Incoming, changes: &broadcast::Sender<Heard>) {
         self.heard.fetch_add(1, Ordering::Relaxed);
         match incoming {
             Incoming::Body(Body::Single(message)) => self.sort(message, changes),
@@ -98,7 +98,7 @@ impl Task {
         }
     }
 
-    fn sort(&mut self, message: Message, changes: &broadcast::Sender<&'static [Kind]>) {
+    fn sort(&mut self, message: Message, changes: &broadcast::Sender<Heard>) {
         match self.table.sort(message) {
             Left::Nothing => {}
             // A server that asks faster than it reads gets no answer: nothing may pile up here.
@@ -108,7 +108,7 @@ impl Task {
                 }
             }
             // Nobody watching is no error.
-            Left::Changed(kinds) => drop(changes.send(kinds)),
+            Left::Heard(heard) => drop(changes.send(heard)),
         }
     }
 

@@ -1,24 +1,23 @@
-//! One standing stream per server that tells which of its lists changed.
+//! Tends one feed over HTTP: a standing stream that tells what changed, for everyone who wants to know.
 //!
-//! Runs on the gateway's own account and carries nothing but that. When a stream broke and cannot be taken up where it
-//! ended, every list counts as changed: a change may have been missed.
+//! Opened again, with back-off, when it breaks. When it cannot be taken up where it ended, everything that it tells of
+//! counts as changed: a change may have been missed.
 
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use http::header::HeaderValue;
-use mcp::{Kind, Message};
-use tokio::sync::mpsc;
+use mcp::{Kind, Message, Notification};
 use tokio::time::{Instant, sleep};
-use tokio_util::sync::CancellationToken;
 
-use super::answer::Answer;
+use super::Streamable;
 use super::dialect::Dialect;
-use super::endpoint::{Parcel, Repeat};
-use super::events::EventStream;
-use super::{Streamable, modern};
+use super::session::Session;
+use super::{listen, standing};
+use crate::board::{Board, NotSubscribed};
 use crate::deadline::Deadline;
-use crate::relay::answer_to_server;
-use crate::{ServerFacts, UpstreamError, facts, params};
+use crate::inbox::Update;
+use crate::{Caller, ServerFacts, UpstreamError, facts, update};
 
 const PAUSE_MIN: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(60);
@@ -29,201 +28,133 @@ const SILENCE: Duration = Duration::from_secs(10 * 60);
 const FOREVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// How one attempt ended.
-enum Ended {
-    /// There was a stream; from where it can be taken up.
-    After(Option<HeaderValue>),
+pub(super) enum Ended {
+    /// There was a stream, and it ended; how long the server wants to be left alone.
+    Broken(Duration),
     /// The server has no such stream.
     Without,
+    /// Nobody wants anything any more.
+    Unwanted,
 }
 
-/// Watches until `stop`, or until nobody listens.
-pub(super) async fn run(driver: &Streamable, changed: mpsc::Sender<Kind>, stop: CancellationToken) {
-    let shutdown = driver.endpoint.deps.shutdown.clone();
-    tokio::select! {
-        () = watch(driver, &changed, &stop) => {}
-        () = stop.cancelled() => {}
-        () = shutdown.cancelled() => {}
-        () = changed.closed() => {}
-    }
+/// What is left of the streams before.
+#[derive(Default)]
+pub(super) struct Trail {
+    /// The session that the last one belonged to.
+    pub(super) session: Weak<Session>,
+    /// Where the last one ended.
+    pub(super) last: Option<HeaderValue>,
+    /// Resources that the server was asked to tell of, in that session.
+    pub(super) held: std::collections::BTreeSet<Arc<str>>,
+    /// Whether something may have been missed.
+    pub(super) gap: Gap,
 }
 
-async fn watch(driver: &Streamable, changed: &mpsc::Sender<Kind>, stop: &CancellationToken) {
+/// Whether something may have been missed before a stream is opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Gap {
+    /// Nothing: whoever starts to watch has just read what there is.
+    #[default]
+    None,
+    /// Anything, unless the stream is taken up where it ended.
+    Possible,
+}
+
+/// Tends `board` until nobody wants anything of it.
+pub(super) async fn tend(driver: &Streamable, caller: Option<&Caller>, board: &Board) {
     let mut pause = PAUSE_MIN;
-    let mut gap = Gap::None;
+    let mut trail = Trail::default();
     // Whether a stream broke, and nobody was told that it cannot be opened again.
     let mut broke = false;
-    loop {
+    while !board.is_empty() || !trail.held.is_empty() {
         let begun = Instant::now();
-        let ended = once(driver, changed, stop, &mut gap).await;
+        let ended = once(driver, caller, board, &mut trail).await;
         if begun.elapsed() > PAUSE_MAX {
             pause = PAUSE_MIN;
         }
         let wait = match ended {
-            Ok(Ended::After(last)) => {
-                gap = last.map_or(Gap::Unknown, Gap::From);
+            Ok(Ended::Unwanted) => return,
+            Ok(Ended::Broken(left_alone)) => {
                 broke = true;
-                pause
+                trail.gap = Gap::Possible;
+                if begun.elapsed() > pause { left_alone } else { left_alone.max(pause) }
             }
-            Ok(Ended::Without) => PAUSE_WITHOUT,
+            Ok(Ended::Without) => {
+                board.refuse_waiting(&NotSubscribed::Unsupported);
+                PAUSE_WITHOUT
+            }
             Err(error) => {
                 tracing::debug!(target.name = %driver.endpoint.target.name, %error, "no feed");
+                board.refuse_waiting(&error.into());
                 // Whoever asks for the lists now learns how the server is.
                 if std::mem::take(&mut broke) {
-                    announce(changed, &Kind::ALL).await;
+                    board.tell_lists(&Kind::ALL);
+                }
+                if board.is_empty() {
+                    return;
                 }
                 pause
             }
         };
-        sleep(wait).await;
+        tokio::select! {
+            () = sleep(wait) => {}
+            () = board.asked() => {}
+        }
         pause = (pause * 2).min(PAUSE_MAX);
     }
 }
 
-/// What may have been missed before a stream is opened.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Gap {
-    /// Nothing: there was no stream before, and whoever starts a feed has just read the lists.
-    None,
-    /// What came after this event.
-    From(HeaderValue),
-    /// Anything.
-    Unknown,
-}
-
 async fn once(
     driver: &Streamable,
-    changed: &mpsc::Sender<Kind>,
-    stop: &CancellationToken,
-    gap: &mut Gap,
+    caller: Option<&Caller>,
+    board: &Board,
+    trail: &mut Trail,
 ) -> Result<Ended, UpstreamError> {
-    match driver.dialect(None).await? {
+    match driver.dialect(caller).await? {
         Dialect::Sse => {
-            driver.sse.feed(changed.clone(), stop.clone()).await;
-            Ok(Ended::Without)
+            driver.sse.tend(caller, board).await;
+            Ok(Ended::Unwanted)
         }
-        Dialect::Legacy => get(driver, changed, gap).await,
-        Dialect::Modern => listen(driver, changed, gap).await,
+        Dialect::Legacy => standing::once(driver, caller, board, trail).await,
+        Dialect::Modern => listen::once(driver, caller, board, trail).await,
     }
 }
 
-/// The GET stream of the gateway's own session.
-async fn get(
-    driver: &Streamable,
-    changed: &mpsc::Sender<Kind>,
-    gap: &mut Gap,
-) -> Result<Ended, UpstreamError> {
-    let session =
-        driver.sessions.get(None).await.map_err(|failure| driver.doubt(Dialect::Legacy, failure))?;
-    let kinds = watched(session.facts());
-    if kinds.is_empty() {
-        return Ok(Ended::Without);
-    }
-    let from = match &*gap {
-        Gap::From(id) => Some(id.clone()),
-        Gap::None | Gap::Unknown => None,
-    };
-    let received = session.listen(from.as_ref(), &driver.endpoint.connect_deadline()).await?;
-    match received.status.as_u16() {
-        404 => {
-            driver.sessions.forget(None, &session);
-            *gap = Gap::Unknown;
-            return Err(UpstreamError::Lost("it does not know the gateway's session any more".to_owned()));
-        }
-        405 => return Ok(Ended::Without),
-        _ => {}
-    }
-    let Answer::Stream(events) = received.answer else {
-        return Err(received.answer.failure(received.status));
-    };
-    if *gap == Gap::Unknown {
-        announce(changed, &kinds).await;
-    }
-    *gap = Gap::Unknown;
-    let roots = driver.endpoint.roots();
-    let answer = |request: &mcp::Request| session.answer(answer_to_server(request, roots.as_ref()));
-    Ok(Ended::After(follow(events, changed, &kinds, answer).await))
+/// The bounds of a stream on which nothing has to come.
+pub(super) fn patience() -> Deadline {
+    Deadline::start(FOREVER, SILENCE)
 }
 
-/// `subscriptions/listen` (MCP 2026-07-28).
-async fn listen(
-    driver: &Streamable,
-    changed: &mpsc::Sender<Kind>,
-    gap: &mut Gap,
-) -> Result<Ended, UpstreamError> {
-    let kinds = watched(&*driver.facts(None).await?);
-    let mut flags: Vec<_> = kinds.iter().filter_map(|kind| flag(*kind)).collect();
-    flags.dedup();
-    if flags.is_empty() {
-        return Ok(Ended::Without);
+/// Tells whom a message concerns. Answers a request of the server's, which is for the caller to answer.
+pub(super) fn hear(board: &Board, kinds: &[Kind], message: Message) -> Option<mcp::Request> {
+    match message {
+        Message::Notification(notification) => tell(board, kinds, &notification),
+        Message::Request(request) => return Some(request),
+        Message::Response(_) => {}
     }
-    let id = driver.endpoint.next_id();
-    let deadline = driver.endpoint.connect_deadline();
-    let message = params::request(id, "subscriptions/listen", params::of_listen(&flags));
-    let headers = modern::headers("subscriptions/listen");
-    let parcel = Parcel { principal: None, headers, message, repeat: Repeat::Safe };
-    let received = driver.endpoint.post(parcel, &deadline).await?;
-    let events = match received.answer {
-        Answer::Stream(events) => events,
-        // An answer in one piece is a refusal: there is no such method, or nothing to listen to.
-        Answer::Json(_) => return Ok(Ended::Without),
-        answer => return Err(answer.failure(received.status)),
-    };
-    if *gap != Gap::None {
-        announce(changed, &kinds).await;
-    }
-    *gap = Gap::Unknown;
-    follow(events, changed, &kinds, |_| ()).await;
-    Ok(Ended::After(None))
+    None
 }
 
-/// Reads a stream to its end; answers from where it can be taken up.
-async fn follow(
-    mut events: Box<EventStream>,
-    changed: &mpsc::Sender<Kind>,
-    kinds: &[Kind],
-    answer: impl Fn(&mcp::Request),
-) -> Option<HeaderValue> {
-    let deadline = Deadline::start(FOREVER, SILENCE);
-    loop {
-        match events.next(&deadline).await {
-            Ok(Some(Message::Notification(notification))) => {
-                let concerned: Vec<_> =
-                    kinds.iter().copied().filter(|kind| concerns(&notification.method, *kind)).collect();
-                announce(changed, &concerned).await;
-            }
-            Ok(Some(Message::Request(request))) => answer(&request),
-            // The graceful end of `subscriptions/listen`.
-            Ok(Some(Message::Response(_)) | None) => break,
-            Err(error) => {
-                tracing::debug!(%error, "a feed broke");
-                break;
-            }
+fn tell(board: &Board, kinds: &[Kind], notification: &Notification) {
+    if notification.method == update::UPDATED {
+        if let Some(update) = Update::of(notification) {
+            board.tell_update(&update);
         }
+        return;
     }
-    events.last_id().cloned()
-}
-
-async fn announce(changed: &mpsc::Sender<Kind>, kinds: &[Kind]) {
-    for kind in kinds {
-        if changed.send(*kind).await.is_err() {
-            return;
-        }
-    }
+    let concerned: Vec<_> =
+        kinds.iter().copied().filter(|kind| concerns(&notification.method, *kind)).collect();
+    board.tell_lists(&concerned);
 }
 
 /// The lists whose changes the server promises to tell.
-fn watched(facts: &ServerFacts) -> Vec<Kind> {
+pub(super) fn watched(facts: &ServerFacts) -> Vec<Kind> {
     Kind::ALL.into_iter().filter(|kind| facts::declares(facts, kind.capability(), "listChanged")).collect()
 }
 
-fn flag(kind: Kind) -> Option<&'static str> {
-    match kind {
-        Kind::Tool => Some("toolsListChanged"),
-        Kind::Prompt => Some("promptsListChanged"),
-        Kind::Resource => Some("resourcesListChanged"),
-        // Told together with the resources.
-        Kind::Template => None,
-    }
+/// Whether the server promises to tell of changed resources.
+pub(super) fn subscribes(facts: &ServerFacts) -> bool {
+    facts::declares(facts, "resources", "subscribe")
 }
 
 fn concerns(notification: &str, kind: Kind) -> bool {

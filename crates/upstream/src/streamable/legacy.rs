@@ -28,6 +28,11 @@ pub(super) async fn ask(driver: &Streamable, ask: &Ask<'_>, deadline: Deadline) 
                 deadline.within(Box::pin(driver.sessions.get(ask.caller()))).await?.map_err(Failure::from)?
             }
         };
+        if let Some(caller) = ask.caller().filter(|caller| caller.session.is_some())
+            && !session.is_listening()
+        {
+            deadline.within(Box::pin(driver.ears.open(caller, &session))).await?;
+        }
         if let Some(level) = level.filter(|level| session.lacks(*level)) {
             deadline.within(Box::pin(session.set_level(level))).await?;
         }

@@ -1,6 +1,6 @@
 //! One session with a legacy server: what is sent within it, and its end.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::StatusCode;
@@ -9,11 +9,13 @@ use identity::Principal;
 use mcp::{Method, Outcome, Payload, Raw, Version};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::answer::{Answer, Received};
 use super::endpoint::{Endpoint, PROTOCOL_VERSION, Parcel, RESUME_FROM, Repeat, SESSION_ID};
 use crate::ask::Ask;
 use crate::deadline::Deadline;
+use crate::relay::answer_to_server;
 use crate::{Level, ServerFacts, UpstreamError, facts, params};
 
 /// Answers to a server's own requests that may be on their way at a time; a server that asks faster is not answered.
@@ -31,6 +33,9 @@ pub(super) struct Session {
     setting_level: tokio::sync::Mutex<()>,
     last: Mutex<Last>,
     answers: Arc<Semaphore>,
+    /// Whether its own stream is being listened to.
+    listening: AtomicBool,
+    over: CancellationToken,
 }
 
 /// The last use of a session.
@@ -57,6 +62,8 @@ impl Session {
             setting_level: tokio::sync::Mutex::default(),
             last: Mutex::new(Last { at: Instant::now(), principal }),
             answers: Arc::new(Semaphore::new(ANSWERS_MAX)),
+            listening: AtomicBool::new(false),
+            over: CancellationToken::new(),
         }
     }
 
@@ -68,6 +75,36 @@ impl Session {
     /// The revision that the server chose.
     pub(super) fn version(&self) -> Version {
         self.facts.version
+    }
+
+    /// The server's name.
+    pub(super) fn target(&self) -> &str {
+        &self.endpoint.target.name
+    }
+
+    /// A request id that no other request to the server has.
+    pub(super) fn next_id(&self) -> u64 {
+        self.endpoint.next_id()
+    }
+
+    /// The bounds of what the gateway itself asks.
+    pub(super) fn errand_deadline(&self) -> Deadline {
+        self.endpoint.connect_deadline()
+    }
+
+    /// Whether somebody listens to its own stream, or has tried to.
+    pub(super) fn is_listening(&self) -> bool {
+        self.listening.load(Ordering::Acquire)
+    }
+
+    /// Notes that somebody does; `false` when somebody did already.
+    pub(super) fn begin_listening(&self) -> bool {
+        !self.listening.swap(true, Ordering::AcqRel)
+    }
+
+    /// Cancelled when the session is ended, or nobody has it any more.
+    pub(super) fn over(&self) -> &CancellationToken {
+        &self.over
     }
 
     /// When something was last asked within it.
@@ -201,6 +238,11 @@ impl Session {
         });
     }
 
+    /// Answers a request of the server that belongs to no call.
+    pub(super) fn answer_alone(self: &Arc<Self>, request: &mcp::Request) {
+        self.answer(answer_to_server(request, self.endpoint.roots().as_ref()));
+    }
+
     /// Answers a question of the server with what its client said, in the background. Waits for its turn: there are no
     /// more of these than questions were let through.
     pub(super) fn reply(self: &Arc<Self>, answer: Payload) {
@@ -224,6 +266,7 @@ impl Session {
 
     /// Ends the session at the server.
     pub(super) async fn end(&self) {
+        self.over.cancel();
         if self.id.is_some() {
             let principal = self.last().principal.clone();
             self.endpoint.delete(principal.as_deref(), self.headers()).await;
@@ -238,6 +281,12 @@ impl Session {
         if let Err(error) = self.post_own(message, Repeat::Never).await {
             tracing::debug!(target.name = %self.endpoint.target.name, %error, "the server was not told");
         }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.over.cancel();
     }
 }
 

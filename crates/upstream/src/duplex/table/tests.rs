@@ -159,7 +159,7 @@ async fn lifecycle_notifications_reach_no_client() {
     }
     assert!(next(&only).await.is_none());
     let changed = json!({ "jsonrpc": "2.0", "method": "notifications/resources/list_changed" });
-    assert!(matches!(bench.sort(changed), Left::Changed([Kind::Resource, Kind::Template])));
+    assert!(matches!(bench.sort(changed), Left::Heard(Heard::Lists([Kind::Resource, Kind::Template]))));
 }
 
 fn question(id: u64) -> Value {

@@ -1,7 +1,5 @@
 //! How children end, and what becomes of those who wait.
 
-use mcp::Kind;
-
 use super::*;
 
 #[tokio::test]
@@ -168,10 +166,10 @@ async fn feed_that_cannot_be_opened_again_tells_that_anything_may_have_changed()
     program.insert_str(0, &guard);
     fixture.stdio.isolation = Isolation::Shared;
     let connections = fixture.open();
-    let (changed, mut changes) = tokio::sync::mpsc::channel(8);
-    let feed = tokio::spawn({
+    let (changed, mut changes) = mpsc::channel(8);
+    let watching = tokio::spawn({
         let connections = connections.clone();
-        async move { connections.feed(changed, CancellationToken::new()).await }
+        async move { feed(connections, changed, CancellationToken::new()).await }
     });
     call(&connections, &user("alice"), "changed", json!({})).await.unwrap();
     // The feed watches once it has told of a change.
@@ -184,5 +182,5 @@ async fn feed_that_cannot_be_opened_again_tells_that_anything_may_have_changed()
         told.push(changes.recv().await.unwrap());
     }
     connections.shutdown().await;
-    feed.await.unwrap();
+    watching.await.unwrap();
 }

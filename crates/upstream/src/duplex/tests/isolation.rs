@@ -20,7 +20,7 @@ async fn upkeep_of_the_gateway_has_a_child_of_its_own() {
     let connections = fixture.open();
     call(&connections, &user("alice"), "echo", json!({})).await.unwrap();
     // It comes on top of the bound, and it saw no call.
-    let list = Upkeep::List { kind: mcp::Kind::Tool, cursor: Some("next".to_owned()) };
+    let list = Upkeep::List { kind: Kind::Tool, cursor: Some("next".to_owned()) };
     let response = upkeep(&connections, None, list).await.unwrap();
     assert_eq!(said(&response), json!({ "tools": [], "cursor": "next" }));
     let heard = call(&connections, &user("alice"), "heard", json!({})).await.unwrap();

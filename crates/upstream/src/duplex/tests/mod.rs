@@ -6,15 +6,17 @@ use std::time::Duration;
 
 use config::{Era, Isolation, Limits, Listing, Outbound, Prefix, Secret, Stdio, Target, Transport};
 use identity::{Principal, Verified};
-use mcp::{Method, Object, Outcome, Raw, Response};
+use mcp::{Kind, Method, Object, Outcome, Raw, Response};
 use policy::{Action, Engine, Operation, Permit};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{CallStream, Connections};
 use crate::ask::Ask;
-use crate::{Call, Caller, Event, Logs, SessionKey, Upkeep, UpstreamError};
+use crate::board::Board;
+use crate::{Call, Caller, Event, Inbox, InboxBounds, Logs, Notice, SessionKey, Upkeep, UpstreamError};
 
 mod bounds;
 mod delivery;
@@ -52,6 +54,26 @@ impl Fixture {
 
     fn open(self) -> Connections {
         Connections::stdio(&self.target, &self.stdio, &self.limits, &CancellationToken::new())
+    }
+}
+
+/// Sends each kind of list that changed, as the catalogue hears it.
+async fn feed(connections: Connections, changed: mpsc::Sender<Kind>, stop: CancellationToken) {
+    let (board, inbox) = (Board::new("fixture".into()), Inbox::new(InboxBounds { notices: 16, bytes: 1024 }));
+    let _ticket = board.watch_lists(&inbox);
+    let pass_on = async {
+        loop {
+            let Notice::Lists { kinds, .. } = inbox.next().await else { continue };
+            for kind in kinds {
+                changed.send(kind).await.unwrap();
+            }
+        }
+    };
+    tokio::select! {
+        () = connections.tend(None, &board) => {}
+        () = pass_on => {}
+        () = stop.cancelled() => {}
+        () = connections.closed() => {}
     }
 }
 

@@ -1,0 +1,77 @@
+//! The notifications that belong to no call, as a client of either era gets them.
+//!
+//! Pure. To a modern client each says to which of its subscriptions it belongs (MCP 2026-07-28, Subscriptions).
+
+use bytes::Bytes;
+use mcp::{Edit, Id, Kind, Message, Object, Payload, Raw, Splice, meta};
+use serde_json::Value;
+use upstream::Update;
+
+/// For whom a notification is written.
+#[derive(Clone, Debug)]
+pub enum Reader {
+    /// A legacy client.
+    Session,
+    /// A modern client that listens under this request id.
+    Listener(Id),
+}
+
+/// The list of `kind` changed.
+#[must_use]
+pub fn list_changed(kind: Kind, reader: &Reader) -> Payload {
+    let params = match reader {
+        Reader::Session => String::new(),
+        Reader::Listener(id) => format!(r#","params":{{"_meta":{}}}"#, tag(id)),
+    };
+    let list = kind.capability();
+    text(format!(r#"{{"jsonrpc":"2.0","method":"notifications/{list}/list_changed"{params}}}"#))
+}
+
+/// A resource changed.
+#[must_use]
+pub fn updated(update: &Update, reader: &Reader) -> Payload {
+    match reader {
+        Reader::Session => update.text.clone().into(),
+        Reader::Listener(id) => tagged(&update.text, id)
+            .or_else(|| tagged(&Update::bare(&update.uri).text, id))
+            .unwrap_or_else(|| update.text.clone().into()),
+    }
+}
+
+/// What a `subscriptions/listen` covers: the first thing said on its stream.
+#[must_use]
+pub fn acknowledged(id: &Id, filter: &Value) -> Payload {
+    let tag = tag(id);
+    text(format!(
+        r#"{{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{{"_meta":{tag},"notifications":{filter}}}}}"#
+    ))
+}
+
+/// The answer to a `subscriptions/listen`: the gateway ends it.
+#[must_use]
+pub fn concluded(id: &Id) -> Payload {
+    mcp::code::result(id, text(format!(r#"{{"resultType":"complete","_meta":{}}}"#, tag(id))))
+}
+
+fn tagged(text: &Raw, id: &Id) -> Option<Payload> {
+    let Ok(Message::Notification(notification)) = Message::of(text) else { return None };
+    let mut splice = Splice::of(text);
+    match notification.params.meta() {
+        Some(meta) => splice.apply(Edit::of(meta).set(meta::SUBSCRIPTION_ID, id.text().clone())),
+        None => {
+            let meta = Object::empty();
+            let meta = Edit::of(&meta).set(meta::SUBSCRIPTION_ID, id.text().clone()).finish();
+            splice.apply(Edit::of(&notification.params).set("_meta", meta));
+        }
+    }
+    Some(splice.finish())
+}
+
+/// The id as the client wrote it.
+fn tag(id: &Id) -> String {
+    format!(r#"{{"{}":{id}}}"#, meta::SUBSCRIPTION_ID)
+}
+
+fn text(text: String) -> Payload {
+    Bytes::from(text).into()
+}

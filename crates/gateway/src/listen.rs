@@ -1,0 +1,155 @@
+//! `subscriptions/listen` of a modern client (MCP 2026-07-28, Subscriptions): what it asked for and may see, on one stream.
+//!
+//! Acknowledged first, with what is really watched; each message carries the request's own id; ended with a result.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use exchange::{Accepts, Answer, Interests, Reader, notify, present};
+use http::Response;
+use mcp::code::{ErrorObject, INVALID_PARAMS};
+use mcp::{Era, Id, Kind, Object, Payload, Request, object, sse};
+use net::{Body, BodySender};
+use serde_json::{Map, Value, json};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, interval_at};
+
+use crate::follow::Follower;
+use crate::operation::{self, Context};
+use crate::places::Place;
+use crate::refusal::Refusal;
+use crate::site::inbox_bounds;
+use crate::standing::{KEEP_ALIVE, Standing, over};
+
+/// Resources that servers are asked to watch at a time for one request.
+const ASKED_MAX: usize = 32;
+
+/// The flags of a filter, and the lists they are about.
+const FLAGS: [(&str, Kind); 3] = [
+    ("toolsListChanged", Kind::Tool),
+    ("promptsListChanged", Kind::Prompt),
+    ("resourcesListChanged", Kind::Resource),
+];
+
+/// Opens a stream.
+///
+/// # Errors
+/// The client takes no events, or has as many streams as it may.
+pub(crate) async fn open(
+    context: Context,
+    request: Request,
+    accepts: Accepts,
+    standing: Standing,
+) -> Result<Response<Body>, Refusal> {
+    if accepts != Accepts::EventStream {
+        return Err(Refusal::NotAcceptable);
+    }
+    let Some(filter) = request.params.object("notifications") else {
+        let error = ErrorObject::new(
+            INVALID_PARAMS,
+            "`notifications` is missing, or not an object; say what you want to be told.",
+        );
+        return Ok(present::json(Answer::error(Some(&request.id), &error), Era::Modern));
+    };
+    let place = standing.place(&context.site, &context.caller.principal)?;
+    let interests = Arc::new(Interests::new(inbox_bounds(&context.site.limits)));
+    let lists = wanted_lists(&filter);
+    let reader = Reader::Listener(request.id.clone());
+    let mut follower =
+        Follower::new(standing.sites.clone(), context.clone(), interests.clone(), reader, lists.clone());
+    // From here on every change counts, also one that happens while servers are still asked.
+    follower.see().await;
+    let covered = watch(&context, &filter, &interests).await;
+    let acknowledged = notify::acknowledged(&request.id, &honoured(&lists, &filter, &covered));
+    let (sender, body) = Body::channel(net::body::Bounds::default());
+    let stream = Stream { context, id: request.id, sender, follower, until: standing.until, _place: place };
+    tokio::spawn(stream.run(acknowledged));
+    Ok(present::event_stream(body))
+}
+
+struct Stream {
+    context: Context,
+    id: Id,
+    sender: BodySender,
+    follower: Follower,
+    until: Option<Instant>,
+    _place: Place,
+}
+
+impl Stream {
+    async fn run(mut self, acknowledged: Payload) {
+        if present::send(&self.sender, acknowledged).await.is_ok() {
+            self.tell().await;
+        }
+    }
+
+    async fn tell(&mut self) {
+        let mut keep_alive = interval_at(Instant::now() + KEEP_ALIVE, KEEP_ALIVE);
+        loop {
+            let payload = tokio::select! {
+                payload = self.follower.next() => payload,
+                _ = keep_alive.tick() => {
+                    if self.sender.send(Bytes::from_static(sse::COMMENT_KEEP_ALIVE)).await.is_err() {
+                        return;
+                    }
+                    continue;
+                }
+                () = self.sender.closed() => return,
+                () = self.context.site.drain.draining() => None,
+                () = over(self.until) => None,
+            };
+            let last = payload.is_none();
+            let payload = payload.unwrap_or_else(|| notify::concluded(&self.id));
+            if present::send(&self.sender, payload).await.is_err() || last {
+                return;
+            }
+        }
+    }
+}
+
+fn wanted_lists(filter: &Object) -> Vec<Kind> {
+    let asked = |name: &str| filter.get(name).is_some_and(|flag| flag.as_bytes() == b"true");
+    FLAGS.into_iter().filter(|(name, _)| asked(name)).map(|(_, kind)| kind).collect()
+}
+
+/// The resources a filter names, as far as one stream may have them.
+fn wanted_resources(filter: &Object, most: usize) -> Vec<String> {
+    let uris = filter.get("resourceSubscriptions").map(|uris| object::elements(&uris)).unwrap_or_default();
+    let mut wanted: Vec<String> = Vec::new();
+    for uri in uris.iter().filter_map(|uri| uri.to_text()).take(most) {
+        wanted.push(uri.into_owned());
+    }
+    wanted
+}
+
+/// Has servers watch the resources; answers which are watched. What cannot be watched is left out.
+async fn watch(context: &Context, filter: &Object, interests: &Arc<Interests>) -> Vec<String> {
+    let wanted = wanted_resources(filter, context.site.limits.subscriptions_per_session);
+    for some in wanted.chunks(ASKED_MAX) {
+        let mut asked = JoinSet::new();
+        for uri in some {
+            let (context, interests, uri) = (context.clone(), interests.clone(), uri.clone());
+            asked.spawn(async move { operation::watch_resource(&context, &uri, &interests).await });
+        }
+        while let Some(outcome) = asked.join_next().await {
+            if let Ok(Err(error)) = outcome {
+                tracing::debug!(error.code, error.message, "a resource is not watched");
+            }
+        }
+    }
+    let mut covered = wanted;
+    covered.retain(|uri| interests.has(uri));
+    covered.dedup();
+    covered
+}
+
+fn honoured(lists: &[Kind], filter: &Object, covered: &[String]) -> Value {
+    let mut honoured = Map::new();
+    for (name, _) in FLAGS.into_iter().filter(|(_, kind)| lists.contains(kind)) {
+        honoured.insert(name.to_owned(), Value::Bool(true));
+    }
+    if filter.get("resourceSubscriptions").is_some() {
+        honoured.insert("resourceSubscriptions".to_owned(), json!(covered));
+    }
+    Value::Object(honoured)
+}

@@ -1,0 +1,147 @@
+//! What a legacy server says on the GET stream of a client session's own session with it: log messages, mostly. Some
+//! servers log there and not on the call's own stream.
+//!
+//! Opened with the session, when somebody attends; ends with it. Keeps no session alive.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use http::header::HeaderValue;
+use mcp::{Kind, Message, Notification};
+use tokio::sync::oneshot;
+use tokio::time::{sleep, timeout};
+
+use super::answer::Answer;
+use super::events::EventStream;
+use super::feed::patience;
+use super::session::Session;
+use crate::{Caller, Inbox, Level, SessionKey, UpstreamError, facts};
+
+/// How long a call waits for the stream on which its log messages may come. Some servers send no head before the first
+/// message.
+const OPENING: Duration = Duration::from_millis(300);
+/// Attempts in a row that come to nothing before a stream is given up.
+const ATTEMPTS: u32 = 5;
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// The inboxes of the client sessions that attend.
+#[derive(Default)]
+pub(super) struct Ears(Mutex<HashMap<SessionKey, Inbox>>);
+
+impl Ears {
+    /// Notes where to put what is heard in a client session.
+    pub(super) fn attend(&self, key: SessionKey, inbox: &Inbox) {
+        self.table().entry(key).or_insert_with(|| inbox.clone());
+    }
+
+    /// Forgets a client session.
+    pub(super) fn forget(&self, key: SessionKey) {
+        self.table().remove(&key);
+    }
+
+    /// Opens the stream of a session, if somebody attends and it is not open. Returns when it is, or after a moment.
+    pub(super) async fn open(&self, caller: &Caller, session: &Arc<Session>) {
+        let Some(inbox) = caller.session.and_then(|key| self.table().get(&key).cloned()) else { return };
+        if !facts::has(session.facts(), "logging") || !session.begin_listening() {
+            return;
+        }
+        let (opened, wait) = oneshot::channel();
+        let ear = Ear { inbox, target: session.target().into(), last: None, opened: Some(opened) };
+        tokio::spawn(ear.listen(Arc::downgrade(session)));
+        let _ = timeout(OPENING, wait).await;
+    }
+
+    fn table(&self) -> MutexGuard<'_, HashMap<SessionKey, Inbox>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Ear {
+    inbox: Inbox,
+    target: Arc<str>,
+    /// Where the last stream ended.
+    last: Option<HeaderValue>,
+    opened: Option<oneshot::Sender<()>>,
+}
+
+/// How one stream ended.
+enum Ended {
+    /// It may be taken up.
+    After(Duration),
+    /// There will be none.
+    ForGood,
+}
+
+impl Ear {
+    async fn listen(mut self, session: Weak<Session>) {
+        let mut failures = 0;
+        while failures < ATTEMPTS {
+            let Some(over) = session.upgrade().map(|session| session.over().clone()) else { return };
+            let pause = tokio::select! {
+                ended = self.once(&session) => match ended {
+                    Ok(Ended::After(pause)) => {
+                        failures = 0;
+                        pause
+                    }
+                    Ok(Ended::ForGood) => return,
+                    Err(error) => {
+                        tracing::debug!(target.name = %self.target, %error, "a session's own stream is not there");
+                        failures += 1;
+                        PAUSE * failures
+                    }
+                },
+                () = over.cancelled() => return,
+            };
+            tokio::select! {
+                () = sleep(pause) => {}
+                () = over.cancelled() => return,
+            }
+        }
+    }
+
+    async fn once(&mut self, session: &Weak<Session>) -> Result<Ended, UpstreamError> {
+        let Some(mut events) = self.open(session).await? else { return Ok(Ended::ForGood) };
+        self.opened.take().map(|opened| opened.send(()));
+        let patience = patience();
+        while let Ok(Some(message)) = events.next(&patience).await {
+            match message {
+                Message::Notification(notification) => self.hear(&notification),
+                Message::Request(request) => {
+                    if let Some(session) = session.upgrade() {
+                        session.answer_alone(&request);
+                    }
+                }
+                Message::Response(_) => {}
+            }
+        }
+        self.last = events.last_id().cloned();
+        Ok(Ended::After(events.pause()))
+    }
+
+    async fn open(&self, session: &Weak<Session>) -> Result<Option<Box<EventStream>>, UpstreamError> {
+        let Some(session) = session.upgrade() else { return Ok(None) };
+        let received = session.listen(self.last.as_ref(), &session.errand_deadline()).await?;
+        match received.answer {
+            Answer::Stream(events) if received.status.is_success() => Ok(Some(events)),
+            // No such stream, or no such session any more.
+            _ if matches!(received.status.as_u16(), 404 | 405) => Ok(None),
+            answer => Err(answer.failure(received.status)),
+        }
+    }
+
+    fn hear(&self, notification: &Notification) {
+        match notification.method.as_str() {
+            "notifications/message" => {
+                let level = notification.params.string("level").and_then(|name| Level::parse(&name));
+                self.inbox.log(level, &notification.text);
+            }
+            "notifications/tools/list_changed" => self.inbox.lists(&self.target, &[Kind::Tool]),
+            "notifications/prompts/list_changed" => self.inbox.lists(&self.target, &[Kind::Prompt]),
+            "notifications/resources/list_changed" => {
+                self.inbox.lists(&self.target, &[Kind::Resource, Kind::Template]);
+            }
+            _ => tracing::debug!("a message outside any call was dropped"),
+        }
+    }
+}
