@@ -54,10 +54,15 @@ async fn a_resource_is_watched_across_every_pair_of_eras() -> Result<()> {
         let mut legacy_stream = stream_of(&session).await?;
         let mut bystanders = stream_of(&bystander).await?;
         subscribe(&session, WATCHED).await?;
-        let filter = json!({ "resourceSubscriptions": [WATCHED, "test://nowhere"], "toolsListChanged": true });
+        let filter =
+            json!({ "resourceSubscriptions": [WATCHED, "test://nowhere"], "toolsListChanged": true });
         let (mut listening, acknowledged) = listen(&modern, "my-id", filter).await?;
         let honoured = &acknowledged["params"]["notifications"];
-        assert_eq!(*honoured, json!({ "resourceSubscriptions": [WATCHED], "toolsListChanged": true }), "{era:?}");
+        assert_eq!(
+            *honoured,
+            json!({ "resourceSubscriptions": [WATCHED], "toolsListChanged": true }),
+            "{era:?}"
+        );
         assert_eq!(acknowledged.pointer(SUBSCRIPTION), Some(&json!("my-id")));
 
         update(&modern, OTHER).await?;
@@ -108,10 +113,8 @@ async fn a_modern_server_sees_one_stream_for_everything() -> Result<()> {
     for uri in [WATCHED, OTHER, "test://static-binary"] {
         subscribe(&session, uri).await?;
     }
-    eventually("one stream is left", || async {
-        Ok((pair.fixture.stats().listeners == 1).then_some(()))
-    })
-    .await?;
+    eventually("one stream is left", || async { Ok((pair.fixture.stats().listeners == 1).then_some(())) })
+        .await?;
     for uri in [OTHER, WATCHED] {
         update(&modern, uri).await?;
         assert_eq!(next(&mut stream).await?["params"]["uri"], uri);
@@ -174,9 +177,8 @@ async fn two_users_never_meet() -> Result<()> {
         assert_eq!(next(stream).await?["params"]["uri"], uri);
     }
     // The stream of one is not there for the other, whatever they ask.
-    let mut stolen = bob.clone();
-    stolen.id.clone_from(&alice.id);
-    let unknown = Session { id: Some("never-issued".to_owned()), ..bob.clone() };
+    let stolen = bob.named(alice.id.as_deref().unwrap_or_default());
+    let unknown = bob.named("never-issued");
     assert_eq!(stolen.stream().send().await?.fingerprint(), unknown.stream().send().await?.fingerprint());
     update(&carol, WATCHED).await?;
     assert_eq!(next(&mut to_alice).await?["params"]["uri"], WATCHED, "the owner is undisturbed");
@@ -242,7 +244,10 @@ async fn only_what_is_delivered_is_advertised() -> Result<()> {
     assert_eq!(discovered["capabilities"]["tools"], json!({ "listChanged": true }));
     assert_eq!(pair.session().await?.initialized["capabilities"]["resources"], on);
 
-    for settings in ["    inbound: none\n    streaming: false\n    sessions: {}\n", "    inbound: none\n    streaming: true\n"] {
+    for settings in [
+        "    inbound: none\n    streaming: false\n    sessions: {}\n",
+        "    inbound: none\n    streaming: true\n",
+    ] {
         let gateway = Gateway::start(&corp_with(settings, &[plain("fixture", &pair.fixture.url())])).await?;
         listed(&gateway.endpoint("corp"), &["greet"]).await?;
         let session = Session::open(&gateway.endpoint("corp"), "2025-11-25").await?;
@@ -257,14 +262,18 @@ async fn only_what_is_delivered_is_advertised() -> Result<()> {
 async fn what_is_not_there_or_not_told_is_not_subscribed_to() -> Result<()> {
     let backend = Hostile::legacy()
         .capabilities(json!({ "tools": {}, "resources": {} }))
-        .method("resources/list", Behaviour::Result(r#"{"resources":[{"uri":"doc://a","name":"a"}]}"#.to_owned()))
+        .method(
+            "resources/list",
+            Behaviour::Result(r#"{"resources":[{"uri":"doc://a","name":"a"}]}"#.to_owned()),
+        )
         .tool("quick", Behaviour::text("quick"))
         .start()
         .await?;
     let gateway = Gateway::start(&corp(&[plain("backend", &backend.url())])).await?;
     listed(&gateway.endpoint("corp"), &["quick"]).await?;
     let session = Session::open(&gateway.endpoint("corp"), "2025-11-25").await?;
-    let code = async |uri: &str| session.call("resources/subscribe", json!({ "uri": uri })).await?.error_code();
+    let code =
+        async |uri: &str| session.call("resources/subscribe", json!({ "uri": uri })).await?.error_code();
     assert_eq!(code("doc://nowhere").await?, -32002);
     assert_eq!(code("doc://a").await?, -32601);
     let nameless = session.call("resources/subscribe", json!({})).await?;
@@ -326,7 +335,8 @@ async fn a_stream_that_listens_ends_with_a_result_when_the_gateway_stops() -> Re
 async fn an_old_client_is_told_on_its_stream() -> Result<()> {
     let pair = Pair::start(Era::Modern).await?;
     let endpoint = pair.endpoint();
-    let mut stream = endpoint.at("/corp/sse").call("GET").header("accept", "text/event-stream").open().await?;
+    let mut stream =
+        endpoint.at("/corp/sse").call("GET").header("accept", "text/event-stream").open().await?;
     let path = stream.event().await?.context("no endpoint")?.data;
     let messages: Endpoint = endpoint.at(&path);
     let tell = async |message: Value| messages.post(&message).send().await;

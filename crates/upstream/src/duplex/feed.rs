@@ -172,6 +172,7 @@ impl Watch<'_> {
     /// One `subscriptions/listen` for everything; another one is acknowledged before it is let go.
     async fn modern(mut self) -> Result<End, UpstreamError> {
         let mut current = self.listen().await?;
+        current.settle(self.board);
         if self.again == Again::Yes {
             self.board.tell_missed(&Kind::ALL);
         }
@@ -189,7 +190,9 @@ impl Watch<'_> {
                     }
                     let lists = self.flags.is_empty() || self.board.wants_lists() == current.lists;
                     if !(lists && self.board.wanted() == current.uris) {
+                        // The old one is let go before anybody learns of the new one, so that nothing is told twice.
                         current = self.listen().await?;
+                        current.settle(self.board);
                     }
                 }
             }
@@ -206,16 +209,9 @@ impl Watch<'_> {
             self.connection.begin(request, |id| params::request(id, "subscriptions/listen", filter)).await;
         let stream = begun?;
         let told = timeout(self.patience, self.acknowledgement(stream.id())).await.unwrap_or_default();
-        let mut covered = BTreeSet::new();
-        for uri in uris {
-            if told.iter().any(|told| **told == *uri) {
-                self.board.held(&uri);
-                covered.insert(uri);
-            } else {
-                self.board.refused(&uri, &NotSubscribed::Unsupported);
-            }
-        }
-        Ok(Listening { stream, uris: covered, lists })
+        let is_told = |uri: &Arc<str>| told.iter().any(|told| **told == **uri);
+        let (uris, untold) = uris.into_iter().partition(is_told);
+        Ok(Listening { stream, uris, untold, lists })
     }
 
     /// The resources that the server says it tells of; none when it does not say.
@@ -246,7 +242,19 @@ impl Watch<'_> {
 struct Listening {
     stream: CallStream,
     uris: BTreeSet<Arc<str>>,
+    /// What else it was asked to tell of.
+    untold: BTreeSet<Arc<str>>,
     lists: bool,
+}
+
+impl Listening {
+    /// Tells whoever waits for an answer.
+    fn settle(&mut self, board: &Board) {
+        self.uris.iter().for_each(|uri| board.held(uri));
+        for uri in std::mem::take(&mut self.untold) {
+            board.refused(&uri, &NotSubscribed::Unsupported);
+        }
+    }
 }
 
 /// What a legacy server is asked meanwhile.

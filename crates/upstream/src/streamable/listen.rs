@@ -20,13 +20,16 @@ use crate::update::{ACKNOWLEDGED, Acknowledged};
 use crate::{Caller, UpstreamError, params};
 
 /// How long a stream that was replaced is still read: what was said on it before its successor began may be on its way.
-const OVERLAP: Duration = Duration::from_millis(50);
+/// Whoever asked for more learns that it is there after that, so that nothing they then do is told twice.
+const OVERLAP: Duration = Duration::from_millis(20);
 
 /// One stream, acknowledged.
 struct Listening {
     events: Box<EventStream>,
     /// What the server tells of.
     uris: BTreeSet<Arc<str>>,
+    /// What else it was asked to tell of.
+    untold: BTreeSet<Arc<str>>,
     lists: Lists,
     patience: Deadline,
 }
@@ -52,6 +55,7 @@ pub(super) async fn once(
     let Some(mut current) = open(driver, caller, board, &kinds).await? else {
         return Ok(if board.is_empty() { Ended::Unwanted } else { Ended::Without });
     };
+    current.settle(board);
     if trail.gap == Gap::Possible {
         board.tell_missed(&kinds);
     }
@@ -99,7 +103,7 @@ async fn succeed(
             }
         }
     };
-    let next = match opened {
+    let mut next = match opened {
         Ok(Some(next)) => next,
         Ok(None) => return Ok(Some(Listening { uris: BTreeSet::new(), ..current })),
         // What is there already goes on; only the newcomers are refused.
@@ -114,6 +118,8 @@ async fn succeed(
         }
     };
     let _ = timeout(OVERLAP, rest).await;
+    drop(current);
+    next.settle(board);
     Ok(Some(next))
 }
 
@@ -152,16 +158,9 @@ async fn open(
         answer => return Err(answer.failure(received.status)),
     };
     let Some(acknowledged) = acknowledgement(&mut events, &deadline).await? else { return Ok(None) };
-    let mut covered = BTreeSet::new();
-    for uri in uris {
-        if acknowledged.uris.iter().any(|told| **told == *uri) {
-            board.held(&uri);
-            covered.insert(uri);
-        } else {
-            board.refused(&uri, &NotSubscribed::Unsupported);
-        }
-    }
-    Ok(Some(Listening { events, uris: covered, lists, patience: patience() }))
+    let is_told = |uri: &Arc<str>| acknowledged.uris.iter().any(|told| **told == **uri);
+    let (uris, untold) = uris.into_iter().partition(is_told);
+    Ok(Some(Listening { events, uris, untold, lists, patience: patience() }))
 }
 
 async fn acknowledgement(
@@ -180,6 +179,14 @@ async fn acknowledgement(
 }
 
 impl Listening {
+    /// Tells whoever waits for an answer.
+    fn settle(&mut self, board: &Board) {
+        self.uris.iter().for_each(|uri| board.held(uri));
+        for uri in std::mem::take(&mut self.untold) {
+            board.refused(&uri, &NotSubscribed::Unsupported);
+        }
+    }
+
     /// Whether it tells of everything that is wanted now, and of no more.
     fn covers(&self, board: &Board, kinds: &[Kind]) -> bool {
         let lists = kinds.is_empty() || board.wants_lists() == (self.lists == Lists::Told);

@@ -39,6 +39,11 @@ impl Session {
         Ok(session)
     }
 
+    /// The same client with another session id.
+    pub fn named(&self, id: &str) -> Self {
+        Self { id: Some(id.to_owned()), ..self.clone() }
+    }
+
     /// The `initialize` request itself.
     pub fn initialize(version: &str, capabilities: Value) -> Value {
         let client = json!({"name": "portcullis-e2e", "version": "1.0.0"});
