@@ -5,10 +5,12 @@ use mcp::{Body, Message};
 use proptest::prelude::*;
 
 use super::*;
+use crate::window::Budget;
 use upstream::QuestionKind as Kind;
 
 fn session(max: usize) -> Arc<Session> {
-    Arc::new(Session::new(Principal::anonymous().key(), max))
+    let inbox = upstream::InboxBounds { notices: 1, bytes: 64 };
+    Arc::new(Session::new(Principal::anonymous().key(), max, Budget::new(64, 64), inbox))
 }
 
 fn response(id: &str, value: u64) -> Response {
