@@ -5,7 +5,9 @@
 
 mod answer;
 mod connection;
+mod frames;
 mod framing;
+mod pace;
 mod sniff;
 mod watch;
 
@@ -35,11 +37,12 @@ const ACCEPT_BACKOFF_MAX: Duration = Duration::from_secs(1);
 pub struct Options {
     /// Connections open at once. When they are all in use, the next client waits to be accepted. Default 10 000.
     pub connections_max: usize,
-    /// From the first byte of a request head to its last; also for the first byte of a connection. Default 10 s.
+    /// From the first byte of a request head to its last; also for the first byte of a connection. Over HTTP/2 for every
+    /// frame and every header block. Default 10 s.
     pub head_timeout: Duration,
     /// How long a connection may stay open without a request. Default 75 s.
     pub idle_timeout: Duration,
-    /// How long a client may take none of the bytes waiting for it. Default 30 s.
+    /// How long a client may take none of the bytes waiting for it; over HTTP/2 also of one stream. Default 30 s.
     pub write_stall_timeout: Duration,
     /// Headers of one request; more are answered 431. Default 100.
     pub header_count_max: usize,

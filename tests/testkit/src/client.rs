@@ -2,6 +2,7 @@
 //! came back. It repairs nothing, follows nothing and retries nothing.
 
 mod call;
+pub mod http2;
 mod legacy;
 mod modern;
 mod reply;

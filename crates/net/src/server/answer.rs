@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -14,14 +14,21 @@ use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::framing::Framing;
+use super::pace;
 use super::watch::{Flight, Watch};
 use super::{Peer, Room};
 use crate::body::Body;
 
+/// The most that waits for the window of one HTTP/2 stream; more stays with the body.
+const H2_PIECE_MAX: usize = 16 * 1024;
+
 /// The body of an answer, which keeps its request counted until the last byte has been taken.
 pub(super) struct Counted {
     body: Body,
-    _flight: Flight,
+    /// What is left of a frame that is larger than one piece.
+    rest: Bytes,
+    piece_max: usize,
+    flight: Flight,
 }
 
 pub(super) async fn answer<H, F>(
@@ -50,7 +57,8 @@ where
     if http1 && last {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    Ok(response.map(|body| Counted { body, _flight: flight }))
+    let piece_max = if http1 { usize::MAX } else { H2_PIECE_MAX };
+    Ok(response.map(|body| Counted { body, rest: Bytes::new(), piece_max, flight }))
 }
 
 async fn guarded<H, F>(room: &Room<H>, request: Request<Incoming>, peer: Peer) -> Response<Body>
@@ -88,14 +96,35 @@ impl http_body::Body for Counted {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        pace::piece_gone();
+        if self.rest.is_empty() {
+            let frame = match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+                Some(Ok(frame)) => frame,
+                end => return Poll::Ready(end),
+            };
+            match frame.into_data() {
+                Ok(data) => self.rest = data,
+                Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
+            }
+        }
+        let length = self.rest.len().min(self.piece_max);
+        let piece = self.rest.split_to(length);
+        pace::piece_handed_out();
+        self.flight.answer_progressed();
+        Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.rest.is_empty() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let (body, rest) = (self.body.size_hint(), self.rest.len() as u64);
+        let mut hint = SizeHint::new();
+        hint.set_lower(body.lower() + rest);
+        if let Some(upper) = body.upper() {
+            hint.set_upper(upper + rest);
+        }
+        hint
     }
 }

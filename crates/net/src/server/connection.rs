@@ -8,11 +8,12 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::answer::answer;
+use super::pace::Streams;
 use super::sniff::{Opening, Watched};
 use super::watch::{Heads, Verdict, Watch};
 use super::{Options, Peer, Room};
@@ -27,6 +28,12 @@ const H2_SEND_BUFFER_MAX: usize = 128 * 1024;
 /// ourselves because of what it sent (CVE-2025-8671).
 const H2_RESETS_MAX: usize = 20;
 const H2_LOCAL_RESETS_MAX: usize = 100;
+/// The largest frame a client may send, which bounds what is held of a frame that is still coming. The least the RFC
+/// allows (RFC 9113, 6.5.2). Together with the size of a head it also bounds CONTINUATION frames: 5 at 64 KiB.
+const H2_FRAME_MAX: u32 = 16 * 1024;
+/// What one connection remembers of earlier heads (RFC 7541, 4.2). A byte can stand for a header this large, which is
+/// why a head is measured as decoded.
+const H2_HEADER_TABLE: u32 = 4096;
 const H2_PING_INTERVAL: Duration = Duration::from_secs(20);
 const H2_PING_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long an idle HTTP/1.1 connection stays open once a drain begins: a client that was about to use it gets
@@ -36,7 +43,7 @@ const LINGER: Duration = Duration::from_millis(250);
 /// How both protocols are spoken on every connection of a listener.
 pub(super) struct Protocols {
     http1: http1::Builder,
-    http2: http2::Builder<TokioExecutor>,
+    http2: http2::Builder<Streams>,
 }
 
 impl Protocols {
@@ -49,11 +56,13 @@ impl Protocols {
             .max_headers(options.header_count_max)
             .max_header_size(head_bytes as usize)
             .max_buf_size(READ_BUFFER_MAX.max(head_bytes as usize));
-        let mut http2 = http2::Builder::new(TokioExecutor::new());
+        let mut http2 = http2::Builder::new(Streams::new(options.write_stall_timeout));
         http2
             .timer(TokioTimer::new())
             .max_concurrent_streams(options.streams_max)
             .max_header_list_size(head_bytes)
+            .header_table_size(H2_HEADER_TABLE)
+            .max_frame_size(H2_FRAME_MAX)
             .max_pending_accept_reset_streams(H2_RESETS_MAX)
             .max_local_error_reset_streams(H2_LOCAL_RESETS_MAX)
             .initial_stream_window_size(H2_STREAM_WINDOW)
@@ -76,7 +85,7 @@ where
         () = async { room.drain.draining().await; sleep(LINGER).await } => return 0,
     };
     let Ok(Ok(opening)) = opening else { return 0 };
-    let heads = if opening.is_http2() { Heads::Untimed } else { Heads::Timed };
+    let heads = if opening.is_http2() { Heads::Framed } else { Heads::Timed };
     let watch = Arc::new(Watch::new(heads));
     let service = {
         let (room, watch) = (room.clone(), watch.clone());
@@ -87,7 +96,7 @@ where
         Heads::Timed => {
             drive(room, &watch, LINGER, room.protocols.http1.serve_connection(socket, service)).await
         }
-        Heads::Untimed => {
+        Heads::Framed => {
             let connection = room.protocols.http2.serve_connection(socket, service);
             drive(room, &watch, Duration::ZERO, connection).await
         }
@@ -111,13 +120,13 @@ where
     }
 }
 
-impl<S> Graceful for http2::Connection<TokioIo<Watched>, S, TokioExecutor>
+impl<S> Graceful for http2::Connection<TokioIo<Watched>, S, Streams>
 where
     Self: Future<Output = hyper::Result<()>>,
     S: hyper::service::HttpService<Incoming>,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     S::ResBody: http_body::Body<Error: Into<Box<dyn std::error::Error + Send + Sync>>> + 'static,
-    TokioExecutor: hyper::rt::bounds::Http2ServerConnExec<S::Future, S::ResBody>,
+    Streams: hyper::rt::bounds::Http2ServerConnExec<S::Future, S::ResBody>,
 {
     fn finish(self: Pin<&mut Self>) {
         self.graceful_shutdown();

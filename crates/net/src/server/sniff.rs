@@ -8,8 +8,9 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::frames::FrameScan;
 use super::framing::HeadScan;
-use super::watch::Watch;
+use super::watch::{Chatter, Watch};
 
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -51,12 +52,14 @@ pub(super) struct Watched {
     opening: Opening,
     replayed: usize,
     scan: HeadScan,
+    frames: FrameScan,
     watch: Arc<Watch>,
 }
 
 impl Watched {
     pub(super) fn new(stream: TcpStream, opening: Opening, watch: Arc<Watch>) -> Self {
-        Self { stream, opening, replayed: 0, scan: HeadScan::default(), watch }
+        let (scan, frames) = (HeadScan::default(), FrameScan::default());
+        Self { stream, opening, replayed: 0, scan, frames, watch }
     }
 
     fn scan(&mut self, arrived: &[u8]) {
@@ -66,6 +69,15 @@ impl Watched {
         if let Some(framing) = self.scan.feed(arrived) {
             self.scan = HeadScan::default();
             self.watch.head_scanned(framing);
+        }
+    }
+
+    /// # Errors
+    /// When the client sends more frames that are no part of a request than any client needs.
+    fn follow(&mut self, arrived: &[u8]) -> io::Result<()> {
+        match self.watch.frames_arrived(self.frames.feed(arrived)) {
+            Chatter::Fine => Ok(()),
+            Chatter::Flood => Err(io::Error::other("a flood of HTTP/2 frames that are no part of a request")),
         }
     }
 
@@ -95,10 +107,15 @@ impl AsyncRead for Watched {
         }
         let filled = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
-        if buffer.filled().len() > filled {
-            self.watch.bytes_arrived();
-            self.scan(&buffer.filled()[filled..]);
+        let arrived = &buffer.filled()[filled..];
+        if arrived.is_empty() {
+            return Poll::Ready(Ok(()));
         }
+        if self.watch.follows_frames() {
+            return Poll::Ready(self.follow(arrived));
+        }
+        self.watch.bytes_arrived();
+        self.scan(arrived);
         Poll::Ready(Ok(()))
     }
 }

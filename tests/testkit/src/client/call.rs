@@ -94,6 +94,22 @@ impl Call {
         self
     }
 
+    /// The header fields that go over an HTTP/2 connection, in order.
+    pub fn fields(&self) -> Vec<(&str, &str)> {
+        let pseudo = [(":method", self.verb.as_str()), (":scheme", "http"), (":path", self.path.as_str())];
+        let authority = self.headers.iter().filter(|(name, _)| name == "host");
+        let mut fields: Vec<_> = pseudo.into();
+        fields.extend(authority.map(|(_, value)| (":authority", value.as_str())));
+        let others = self.headers.iter().filter(|(name, _)| name != "host");
+        fields.extend(others.map(|(name, value)| (name.as_str(), value.as_str())));
+        fields
+    }
+
+    /// The body; empty when there is none.
+    pub fn content(&self) -> &[u8] {
+        self.body.as_deref().unwrap_or_default()
+    }
+
     /// The bytes that go over the wire.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut head = format!("{} {} HTTP/1.1\r\n", self.verb, self.path);
