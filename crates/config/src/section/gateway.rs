@@ -125,7 +125,7 @@ fn order(section: &Section<'_>, versions: Option<Vec<Version>>) -> Vec<Version> 
 fn warn_about_absent(section: &Section<'_>) {
     if !section.has("streaming") && !section.has_like("streaming") {
         let problem = Problem::new(
-            "streaming is off: no progress and no log messages reach clients, GET is refused, \
+            "streaming is off: no progress, no log messages and no change notices reach clients, GET is refused, \
              and 2024-11-05 clients cannot connect",
         );
         section.warn(
@@ -135,7 +135,8 @@ fn warn_about_absent(section: &Section<'_>) {
     }
     if !section.has("sessions") && !section.has_like("sessions") {
         let problem = Problem::new(
-            "sessions are off: servers keep no state between the calls of a client, and `logging/setLevel` has no effect",
+            "sessions are off: servers keep no state between the calls of a client, `logging/setLevel` has no effect, \
+             and clients before 2026-07-28 are told of no change",
         );
         section.warn("sessions", problem.help("write `sessions: {}`, or `sessions: off` to leave them off"));
     }
