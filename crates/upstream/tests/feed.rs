@@ -75,3 +75,32 @@ async fn modern_subscription_tells_what_changed() {
     drop(changes);
     feed.await.unwrap();
 }
+
+#[tokio::test]
+async fn a_feed_that_ends_is_taken_up_where_it_ended() {
+    let gone = CancellationToken::new();
+    let inner = legacy(|seen| result(seen, json!({})));
+    let server = Server::start(move |seen: &Seen| match (seen.verb.as_str(), seen.header("last-event-id")) {
+        ("GET", None) => raw_stream(format!(
+            "id: e1\nretry: 100\ndata: \n\nid: e2\ndata: {}\n\n",
+            notification("notifications/tools/list_changed", json!({}))
+        )),
+        ("GET", Some(_)) => {
+            open_stream(&[notification("notifications/tools/list_changed", json!({}))], &gone)
+        }
+        _ if seen.method().is_empty() => status(202),
+        _ => inner(seen),
+    })
+    .await;
+    let upstream = upstream(&server);
+    let (changed, mut changes) = mpsc::channel(8);
+    let feed = tokio::spawn(async move { upstream.feed(changed, CancellationToken::new()).await });
+    for _ in 0..2 {
+        assert_eq!(changes.recv().await, Some(Kind::Tool));
+    }
+    let gets: Vec<_> = server.seen().into_iter().filter(|seen| seen.verb == "GET").collect();
+    assert_eq!((gets[0].header("last-event-id"), gets[1].header("last-event-id")), (None, Some("e2")));
+    assert_eq!(server.count("initialize"), 1, "in the same session");
+    drop(changes);
+    feed.await.unwrap();
+}

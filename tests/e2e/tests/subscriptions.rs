@@ -2,13 +2,14 @@
 //! nobody else.
 
 use anyhow::{Context as _, Result, ensure};
-use e2e::{Pair, corp, corp_with, eventually, listed, plain, text};
+use e2e::{Pair, corp, corp_with, eventually, listed, plain, target, text};
 use serde_json::{Value, json};
 use testkit::client::{Endpoint, Modern, Session, Streaming, notification, request};
 use testkit::fixture::{Era, FixtureServer};
 use testkit::gateway::Gateway;
 use testkit::hostile::{Behaviour, Hostile};
 use testkit::idp::Idp;
+use testkit::tools;
 
 const WATCHED: &str = "test://watched-resource";
 const OTHER: &str = "test://static-text";
@@ -141,6 +142,54 @@ async fn what_happens_while_nobody_reads_waits_for_the_reader() -> Result<()> {
     let mut methods: Vec<_> = told.iter().filter_map(|told| told["method"].as_str()).collect();
     methods.sort_unstable();
     assert_eq!(methods, [UPDATED, TOOLS], "of one resource the newest update counts");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_child_tells_of_its_changes_too() -> Result<()> {
+    for era in ["legacy", "modern"] {
+        let program = tools::fixture_binary().display().to_string();
+        let settings = format!(
+            "mcp: {{ command: \"{program}\", args: [--era, {era}, --stdio], isolation: shared }}, prefix: none"
+        );
+        let gateway = Gateway::start(&corp(&[target("child", &settings)])).await?;
+        let endpoint = gateway.endpoint("corp");
+        listed(&endpoint, &["greet"]).await?;
+        let (session, modern) = (Session::open(&endpoint, "2025-11-25").await?, Modern::new(&endpoint));
+        let mut stream = stream_of(&session).await?;
+        subscribe(&session, OTHER).await?;
+        let (mut listening, _) = listen(&modern, 1, json!({ "resourceSubscriptions": [WATCHED] })).await?;
+        for uri in [WATCHED, OTHER] {
+            update(&modern, uri).await?;
+        }
+        assert_eq!(next(&mut stream).await?["params"]["uri"], OTHER, "{era}");
+        assert_eq!(next(&mut listening).await?["params"]["uri"], WATCHED, "{era}");
+        modern.tool("fixture_toggle_tool", json!({})).await?;
+        assert_eq!(next(&mut stream).await?["method"], TOOLS, "{era}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_list_of_ones_own_is_asked_for_again_before_it_is_told() -> Result<()> {
+    for era in [Era::Legacy, Era::Modern] {
+        let fixture = FixtureServer::start(era).await?;
+        let settings = format!("mcp: {{ url: \"{}\", listing: dynamic }}, prefix: none", fixture.url());
+        let gateway = Gateway::start(&corp(&[target("fixture", &settings)])).await?;
+        let endpoint = gateway.endpoint("corp");
+        listed(&endpoint, &["greet"]).await?;
+        let session = Session::open(&endpoint, "2025-11-25").await?;
+        let modern = Modern::new(&endpoint);
+        let mut stream = stream_of(&session).await?;
+        let (mut listening, _) = listen(&modern, 1, json!({ "toolsListChanged": true })).await?;
+        eventually("the server is listened to", || async {
+            modern.tool("fixture_toggle_tool", json!({})).await?;
+            let told = tokio::time::timeout(std::time::Duration::from_secs(2), next(&mut stream)).await;
+            told.ok().transpose()
+        })
+        .await?;
+        assert_eq!(next(&mut listening).await?["method"], TOOLS, "{era:?}");
+    }
     Ok(())
 }
 
