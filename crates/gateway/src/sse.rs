@@ -66,13 +66,15 @@ pub fn open(
     let endpoint = format!("/{}/sse/messages?sessionId={id}", site.name);
     let context = legacy::context((site, principal, Accepts::EventStream), Some(session.clone()), None);
     let follower = standing.follower(context, session.interests().clone());
-    let told = Told { follower, until: standing.until, _place: place };
-    tokio::spawn(keep_open(site.clone(), principal.key(), id, session, stream, endpoint, told));
+    let told = Told { endpoint, follower, until: standing.until, _place: place };
+    tokio::spawn(keep_open(site.clone(), principal.key(), id, session, stream, told));
     Ok(present::event_stream(body))
 }
 
 /// What the client is told outside its requests, and until when.
 struct Told {
+    /// Where it posts its messages: the first thing it is told.
+    endpoint: String,
     follower: Follower,
     until: Option<Instant>,
     _place: Place,
@@ -84,11 +86,16 @@ async fn keep_open(
     id: String,
     session: Arc<Session>,
     stream: Stream,
-    endpoint: String,
     mut told: Told,
 ) {
     let Stream { sender, writers } = stream;
-    let announced = write(&session, &sender, Payload::from(Bytes::from(endpoint)), Some("endpoint")).await;
+    let announced = write(
+        &session,
+        &sender,
+        Payload::from(Bytes::from(std::mem::take(&mut told.endpoint))),
+        Some("endpoint"),
+    )
+    .await;
     let ended = async {
         tokio::select! {
             () = sender.closed() => {}
