@@ -46,7 +46,10 @@ fn round(relayed: &mut Relayed, id: &Id, result: &Raw) -> Result<Settled, ErrorO
         return Err(misplaced());
     }
     let round = Round::read(&object, &relayed.rules).map_err(|refused| relayed.rules.error(&refused))?;
+    let is_own = |kind| relayed.rules.own_answer(kind).is_some();
+    let own = !round.questions.is_empty() && round.questions.iter().all(|wanted| is_own(wanted.kind));
     match relayed.rules.era {
+        Era::Modern if own => relayed.ask_round(round).map(Settled::Asks),
         Era::Legacy => relayed.ask_round(round).map(Settled::Asks),
         Era::Modern => {
             let result = pass_on(relayed, &object, &round)?;
@@ -60,7 +63,12 @@ fn pass_on(relayed: &Relayed, result: &Object, round: &Round) -> Result<mcp::Pay
     let rules = &relayed.rules;
     let mut forms = HashMap::new();
     let mut entries = Vec::new();
+    let mut known = Vec::new();
     for wanted in &round.questions {
+        if rules.own_answer(wanted.kind).is_some() {
+            known.push(wanted.key.clone());
+            continue;
+        }
         let fair = rules.judge(wanted.kind, &wanted.params).map_err(|refused| {
             relayed.trail.question(wanted.kind.name()).close(audit::Reaction::Refused);
             rules.error(&refused)
@@ -70,9 +78,10 @@ fn pass_on(relayed: &Relayed, result: &Object, round: &Round) -> Result<mcp::Pay
     }
     let requests = (!entries.is_empty()).then(|| round::object(entries));
     let own = round.state.as_ref().and_then(|state| state.to_text()).map(std::borrow::Cow::into_owned);
-    let state = relayed.binding.as_ref().filter(|_| own.is_some() || !forms.is_empty()).map(|binding| {
+    let needed = own.is_some() || !forms.is_empty() || !known.is_empty();
+    let state = relayed.binding.as_ref().filter(|_| needed).map(|binding| {
         let target = rules.target.to_string();
-        relayed.desk.seal(binding, &Continuation::Server { target, state: own, forms })
+        relayed.desk.seal(binding, &Continuation::Server { target, state: own, forms, known })
     });
     Ok(round::result(result, rules, requests, state.as_deref()))
 }

@@ -46,7 +46,7 @@ pub struct Work {
     pub desk: Desk,
     /// The request of a modern client that may be asked.
     pub binding: Option<Binding>,
-    /// How the call of a legacy client that may be asked is sent again, with the answers.
+    /// How a call is sent again, with the answers that are brought back here.
     pub again: Option<Again>,
     /// The client's progress token.
     pub progress: Option<ProgressToken>,
@@ -184,6 +184,10 @@ impl Relayed {
         self.answers.clear();
         let mut fair = Vec::new();
         for wanted in round.questions {
+            if let Some(known) = self.rules.own_answer(wanted.kind) {
+                self.answers.insert(wanted.key, known.clone());
+                continue;
+            }
             let judged = self.rules.judge(wanted.kind, &wanted.params);
             let judged = judged.and_then(|fair| self.count(wanted.kind).map(|sampled| (fair, sampled)));
             let (question, sampled) = judged.map_err(|refused| {
@@ -194,7 +198,7 @@ impl Relayed {
         }
         if fair.is_empty() {
             let doubled = WAIT_MIN.saturating_mul(1 << self.rounds.min(16));
-            self.send_again(doubled.min(WAIT_MAX));
+            self.send_again(if self.answers.is_empty() { doubled.min(WAIT_MAX) } else { Duration::ZERO });
             return Ok(Vec::new());
         }
         self.source = Source::Client;

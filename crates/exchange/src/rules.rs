@@ -27,7 +27,7 @@ pub struct Rules {
     pub target: Arc<str>,
     /// How the client speaks.
     pub era: Era,
-    /// What the client declared that it can be asked.
+    /// What it is not the client's fault that it cannot be asked: what it declared, and what the target may ask nobody.
     pub declared: Abilities,
     /// What of that the target may ask.
     pub may: Abilities,
@@ -37,6 +37,8 @@ pub struct Rules {
     pub private_urls: Rule,
     /// How much the client's model may generate.
     pub sampling: Option<Sampling>,
+    /// The roots that the target is told without its client: the result of `roots/list`.
+    pub roots: Option<Raw>,
     /// Questions in one call.
     pub questions: usize,
     /// Times a call may be sent again with answers.
@@ -113,6 +115,11 @@ impl Rules {
             edit = edit.set("message", Raw::string(&self.signed(&message)));
         }
         Ok(Fair { params: self.marked(params, edit), form })
+    }
+
+    /// What the gateway answers itself.
+    pub(crate) fn own_answer(&self, kind: Kind) -> Option<&Raw> {
+        self.roots.as_ref().filter(|_| kind == Kind::Roots)
     }
 
     /// A message with the name of the target that wrote it.

@@ -41,6 +41,8 @@ pub enum Continuation {
         state: Option<String>,
         /// The forms that answers have to fit, by key.
         forms: HashMap<String, Value>,
+        /// What the gateway answers itself: the keys of questions for roots.
+        known: Vec<String>,
     },
     /// The call is still open.
     Park {
@@ -74,8 +76,8 @@ impl Binding {
 impl Continuation {
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let value = match self {
-            Self::Server { target, state, forms } => {
-                json!({ "target": target, "state": state, "forms": forms })
+            Self::Server { target, state, forms, known } => {
+                json!({ "target": target, "state": state, "forms": forms, "known": known })
             }
             Self::Park { id, owner } => json!({ "park": id, "owner": owner }),
             Self::Anew { target } => json!({ "anew": target }),
@@ -115,7 +117,9 @@ impl Continuation {
         }
         let forms = value.get("forms")?.as_object()?;
         let forms = forms.iter().map(|(key, form)| (key.clone(), form.clone())).collect();
-        Some(Self::Server { target: text("target")?, state: text("state"), forms })
+        let known = value.get("known")?.as_array()?.iter().filter_map(Value::as_str);
+        let known = known.map(ToOwned::to_owned).collect();
+        Some(Self::Server { target: text("target")?, state: text("state"), forms, known })
     }
 }
 

@@ -211,7 +211,7 @@ async fn dispatch(
     };
     let binding = binding(context, &request);
     let start = match &binding {
-        Some(binding) => continuation::start(context, binding, request, &target).await,
+        Some(binding) => continuation::start(context, binding, request, &live.upstream).await,
         None => Start::Anew(request),
     };
     let request = match start {
@@ -288,20 +288,23 @@ fn rules(context: &Context, live: &LiveTarget, target: &Arc<str>) -> Rules {
     Rules {
         target: target.clone(),
         era: context.caller.era,
-        declared: context.caller.abilities,
+        declared: live.upstream.offered(&context.caller),
         may: live.upstream.abilities(&context.caller),
         form_secrets: config.form_secrets,
         private_urls: config.private_urls,
         sampling: live.upstream.target().sampling,
+        roots: live.upstream.roots(),
         questions: limits.questions,
         rounds: limits.rounds,
         patience: limits.question_timeout,
     }
 }
 
-/// Whether the call may have to be sent to a modern server again, with what a legacy client answered.
+/// Whether the gateway may have to send the call to a modern server again: with what a legacy client answered, or with what
+/// it knows itself.
 fn may_be_sent_again(context: &Context, rules: &Rules, call: &Call) -> bool {
-    context.caller.era == Era::Legacy && call.method.name_param().is_some() && !rules.may.is_empty()
+    let brings_back = context.caller.era == Era::Legacy || rules.roots.is_some();
+    brings_back && call.method.name_param().is_some() && !rules.may.is_empty()
 }
 
 fn intent(context: &Context, method: &Method, target: &Arc<str>, exposed: &str) -> Intent {

@@ -110,6 +110,14 @@ pub(crate) fn roots(target: &config::Target) -> Option<Raw> {
     (!roots.is_empty()).then(|| Raw::value(&json!({ "roots": roots })))
 }
 
+/// What a target may not ask of anybody, whatever they declare.
+pub(crate) fn withheld(target: &config::Target) -> Abilities {
+    match target.sampling {
+        Some(_) => Abilities::NONE,
+        None => Abilities::SAMPLING.with(Abilities::TOOLS).with(Abilities::CONTEXT),
+    }
+}
+
 /// What the gateway itself can be asked by a target.
 pub(crate) fn own(target: &config::Target) -> Abilities {
     if target.roots.is_empty() { Abilities::NONE } else { Abilities::ROOTS }

@@ -24,7 +24,7 @@ pub(crate) enum Ask<'a> {
         permit: &'a Permit,
         /// For whom, as the target may see them.
         caller: &'a Caller,
-        /// What their client declared that it can be asked.
+        /// What it is not their client's fault that it cannot be asked.
         declared: Abilities,
         /// What.
         call: &'a Call,

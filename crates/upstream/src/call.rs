@@ -7,7 +7,7 @@ use identity::{Principal, PrincipalKey};
 use mcp::{Era, Kind, Method, Object, Raw};
 
 use crate::Abilities;
-use crate::abilities::limited;
+use crate::abilities::{limited, withheld};
 
 /// For whom a target is asked, and what their client said about itself.
 #[derive(Clone, Debug)]
@@ -176,11 +176,7 @@ impl Caller {
 
     /// The same caller, able only of what `target` may ask of its clients.
     pub(crate) fn at(&self, target: &config::Target) -> Cow<'_, Self> {
-        let mut allowed = self.abilities;
-        if target.sampling.is_none() {
-            let sampling = Abilities::SAMPLING.with(Abilities::TOOLS).with(Abilities::CONTEXT);
-            allowed = allowed.without(sampling);
-        }
+        let mut allowed = self.abilities.without(withheld(target));
         if !target.roots.is_empty() {
             allowed = allowed.with(Abilities::ROOTS);
         }

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use config::Transport;
-use mcp::Response;
+use mcp::{Raw, Response};
 use policy::Permit;
 use tokio_util::sync::CancellationToken;
 
+use crate::abilities;
 use crate::ask::Ask;
 use crate::board::Board;
 use crate::duplex::Connections;
@@ -102,8 +103,20 @@ impl Upstream {
             return Err(UpstreamError::NoCredential("the permit is for another target".to_owned()));
         }
         let fitting = caller.at(&self.0.target);
-        let ask = Ask::call(permit, &fitting, caller.abilities, &call)?;
+        let ask = Ask::call(permit, &fitting, self.offered(caller), &call)?;
         self.ask(ask).await
+    }
+
+    /// What the target is told of roots without its client: the result of `roots/list`.
+    #[must_use]
+    pub fn roots(&self) -> Option<Raw> {
+        abilities::roots(&self.0.target)
+    }
+
+    /// What it is not `caller`'s client's fault that the target cannot ask: what was declared, and what nobody may be asked.
+    #[must_use]
+    pub fn offered(&self, caller: &Caller) -> Abilities {
+        caller.abilities.with(abilities::withheld(&self.0.target))
     }
 
     /// What the target may ask of `caller`'s client in the middle of a call.

@@ -6,7 +6,7 @@ mod support;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use mcp::Raw;
-use portcullis_upstream::{Level, Logs, SessionKey, Upkeep, Upstream, UpstreamError};
+use portcullis_upstream::{Abilities, Level, Logs, SessionKey, Upkeep, Upstream, UpstreamError};
 use serde_json::{Value, json};
 use support::*;
 use tokio_util::sync::CancellationToken;
@@ -38,16 +38,43 @@ async fn many_calls_share_one_initialize() {
 }
 
 #[tokio::test]
-async fn initialize_declares_nothing_interactive() {
+async fn initialize_declares_what_the_client_can_be_asked_and_the_target_may_ask() {
     let server = Server::start(legacy(|seen| result(seen, json!({})))).await;
     let mut alice = caller("alice", Some(1));
     alice.capabilities =
-        Raw::value(&json!({ "sampling": {}, "elicitation": {}, "roots": { "listChanged": true } }));
+        Raw::value(&json!({ "sampling": {}, "elicitation": {}, "roots": { "listChanged": true }, "x": 1 }));
+    alice.abilities = Abilities::of(&alice.capabilities);
     call(&upstream(&server), &alice, tool_call()).await.unwrap();
     let params = &server.of("initialize")[0].body["params"];
-    assert_eq!(params["capabilities"], json!({}));
+    assert_eq!(params["capabilities"], json!({ "elicitation": {}, "roots": {}, "x": 1 }));
     assert_eq!(params["protocolVersion"], "2025-11-25");
     assert_eq!(params["clientInfo"]["name"], "ide");
+}
+
+#[tokio::test]
+async fn clients_that_can_be_asked_different_things_share_no_session() {
+    let server = Server::start(legacy(|seen| result(seen, json!({})))).await;
+    let upstream = upstream(&server);
+    let able = |capabilities: Value| {
+        let capabilities = Raw::value(&capabilities);
+        portcullis_upstream::Caller {
+            abilities: Abilities::of(&capabilities),
+            capabilities,
+            ..caller("alice", None)
+        }
+    };
+    // What the target may not ask tells nobody apart.
+    for capabilities in [
+        json!({}),
+        json!({ "sampling": {} }),
+        json!({ "elicitation": {} }),
+        json!({ "elicitation": { "form": {} } }),
+    ] {
+        call(&upstream, &able(capabilities), tool_call()).await.unwrap();
+    }
+    let told: Vec<_> =
+        server.of("initialize").iter().map(|seen| seen.body["params"]["capabilities"].clone()).collect();
+    assert_eq!(told, [json!({}), json!({ "elicitation": { "form": {} } })]);
 }
 
 #[tokio::test]

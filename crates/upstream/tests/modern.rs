@@ -19,6 +19,7 @@ async fn request_says_who_asks_and_what() {
     alice.capabilities = Raw::value(
         &json!({ "sampling": {}, "roots": {}, "extensions": { "a/b": {}, "io.modelcontextprotocol/tasks": {} } }),
     );
+    alice.abilities = portcullis_upstream::Abilities::of(&alice.capabilities);
     let mut call_ = tool_call();
     call_.logs = Logs::From(Level::Error);
     call_.progress = Some(portcullis_upstream::ProgressToken::new(Raw::number(5)));
@@ -40,7 +41,10 @@ async fn request_says_who_asks_and_what() {
     assert_eq!(sent.body["params"]["name"], "read");
     assert_eq!(sent.meta(&format!("{KEY}/protocolVersion")), "2026-07-28");
     assert_eq!(sent.meta(&format!("{KEY}/clientInfo"))["name"], "ide");
-    assert_eq!(sent.meta(&format!("{KEY}/clientCapabilities")), &json!({ "extensions": { "a/b": {} } }));
+    assert_eq!(
+        sent.meta(&format!("{KEY}/clientCapabilities")),
+        &json!({ "roots": {}, "extensions": { "a/b": {} } })
+    );
     assert_eq!(sent.meta(&format!("{KEY}/logLevel")), "error");
     assert_eq!(sent.meta("progressToken"), &sent.body["id"]);
     assert_eq!(sent.meta("traceparent"), "00-1");

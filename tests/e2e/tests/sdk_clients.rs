@@ -1,10 +1,15 @@
 //! Client SDKs that we did not write, as they are published, and what their callers get to see.
 
 use anyhow::{Result, ensure};
-use e2e::{Pair, corp, corp_with, listed, plain, text};
-use rmcp::model::{CallToolRequestParams, ReadResourceRequestParams};
+use e2e::{Pair, corp, corp_with, listed, plain, target, text};
+use rmcp::model::{
+    CallToolRequestParams, ClientCapabilities, ClientConfig, CreateMessageRequestParams, CreateMessageResult,
+    ElicitRequestParams, ElicitResult, ElicitationAction, Implementation, ListRootsResult, ProtocolVersion,
+    ReadResourceRequestParams, Root, SamplingMessage,
+};
+use rmcp::service::{ClientLifecycleMode, ClientServiceExt, RequestContext};
 use rmcp::transport::StreamableHttpClientTransport;
-use rmcp::{ServiceError, ServiceExt};
+use rmcp::{ClientHandler, ErrorData, RoleClient, ServiceError, ServiceExt};
 use serde_json::{Value, json};
 use testkit::client::{MODERN, Modern};
 use testkit::fixture::{Era, FixtureServer};
@@ -134,6 +139,61 @@ async fn the_rust_sdk_lists_calls_and_reads() -> Result<()> {
         let read = client.read_resource(ReadResourceRequestParams::new("test://static-text")).await?;
         assert_eq!(json!(read)["contents"][0]["uri"], "test://static-text");
         client.cancel().await?;
+    }
+    Ok(())
+}
+
+/// A person with a model and a home.
+struct Person;
+
+impl ClientHandler for Person {
+    fn get_info(&self) -> ClientConfig {
+        let capabilities: ClientCapabilities =
+            serde_json::from_value(json!({"elicitation": {"form": {}}, "sampling": {}, "roots": {}}))
+                .expect("these are capabilities");
+        ClientConfig::new(capabilities, Implementation::new("person", "1.0.0"))
+    }
+
+    async fn create_elicitation(
+        &self,
+        _request: ElicitRequestParams,
+        _context: RequestContext<RoleClient>,
+    ) -> Result<ElicitResult, ErrorData> {
+        Ok(ElicitResult::new(ElicitationAction::Accept).with_content(json!({"name": "Rust"})))
+    }
+
+    async fn create_message(
+        &self,
+        _request: CreateMessageRequestParams,
+        _context: RequestContext<RoleClient>,
+    ) -> Result<CreateMessageResult, ErrorData> {
+        Ok(CreateMessageResult::new(SamplingMessage::assistant_text("Hi."), "m".to_owned()))
+    }
+
+    async fn list_roots(&self, _context: RequestContext<RoleClient>) -> Result<ListRootsResult, ErrorData> {
+        Ok(ListRootsResult::new(vec![Root::new("file:///home/rust")]))
+    }
+}
+
+#[tokio::test]
+async fn the_rust_sdk_is_asked_in_both_eras_by_servers_of_both() -> Result<()> {
+    for era in [Era::Legacy, Era::Modern] {
+        let fixture = FixtureServer::start(era).await?;
+        let settings = format!("mcp: {{ url: \"{}\" }}, prefix: none, sampling: {{}}", fixture.url());
+        let gateway = Gateway::start(&corp(&[target("fixture", &settings)])).await?;
+        listed(&gateway.endpoint("corp"), &["greet"]).await?;
+        let modern =
+            ClientLifecycleMode::Discover { preferred_versions: vec![ProtocolVersion::V_2026_07_28] };
+        for lifecycle in [ClientLifecycleMode::Initialize, modern] {
+            let transport = StreamableHttpClientTransport::from_uri(gateway.endpoint("corp").url());
+            let client = Person.serve_with_lifecycle(transport, lifecycle.clone()).await?;
+            let call = CallToolRequestParams::new("test_input_required_result_multiple_inputs");
+            let said = json!(client.call_tool(call).await?);
+            for word in ["Rust", "Hi.", "file:///home/rust"] {
+                ensure!(text(&said).contains(word), "{era:?} {lifecycle:?}: {said}");
+            }
+            client.cancel().await?;
+        }
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ fn rules(era: Era) -> Rules {
         form_secrets: Rule::Refuse,
         private_urls: Rule::Refuse,
         sampling: Some(Sampling { max_tokens: 100, calls: 2, nesting: 1 }),
+        roots: None,
         questions: 9,
         rounds: 3,
         patience: Duration::from_secs(1),

@@ -49,8 +49,13 @@ fn another_request_has_another() {
 fn continuation_survives_the_way_out_and_back() {
     let forms = HashMap::from([("k".to_owned(), json!({ "type": "object" }))]);
     for one in [
-        Continuation::Server { target: "t".to_owned(), state: Some("own".to_owned()), forms: forms.clone() },
-        Continuation::Server { target: "t".to_owned(), state: None, forms },
+        Continuation::Server {
+            target: "t".to_owned(),
+            state: Some("own".to_owned()),
+            forms: forms.clone(),
+            known: Vec::new(),
+        },
+        Continuation::Server { target: "t".to_owned(), state: None, forms, known: vec!["r".to_owned()] },
         Continuation::Park { id: "i".to_owned(), owner: "o".to_owned() },
         Continuation::Anew { target: "t".to_owned() },
     ] {

@@ -1,10 +1,9 @@
 //! A modern client that comes back with an answer: its sealed state says how the call goes on.
 
-use std::sync::Arc;
-
 use exchange::{Binding, Continuation, Exchange, Stale};
 use mcp::code::{ErrorObject, INVALID_PARAMS};
 use mcp::{Edit, Object, Raw, Request};
+use upstream::Upstream;
 
 use super::Context;
 
@@ -23,7 +22,7 @@ pub(super) async fn start(
     context: &Context,
     binding: &Binding,
     request: Request,
-    target: &Arc<str>,
+    target: &Upstream,
 ) -> Start {
     let Some(state) = request.params.get("requestState") else { return Start::Anew(request) };
     let opened = match (state.to_text(), answers(&request)) {
@@ -50,17 +49,22 @@ pub(super) async fn start(
         }
         // What another target said means nothing to this one.
         Continuation::Server { target: other, .. } | Continuation::Anew { target: other }
-            if *other != **target =>
+            if other != target.name() =>
         {
             stale(context, request)
         }
-        Continuation::Server { state: Some(state), .. } => {
-            let params = Edit::of(&request.params).set("requestState", Raw::string(&state));
-            anew(params.finish().into_raw(), request)
-        }
-        Continuation::Server { state: None, .. } => {
-            let params = Edit::of(&request.params).remove("requestState");
-            anew(params.finish().into_raw(), request)
+        Continuation::Server { state, known, .. } => {
+            let mut edit = Edit::of(&request.params);
+            edit = match state {
+                Some(state) => edit.set("requestState", Raw::string(&state)),
+                None => edit.remove("requestState"),
+            };
+            if let Some(roots) = target.roots().filter(|_| !known.is_empty()) {
+                let whole =
+                    known.into_iter().fold(Edit::of(&answers), |edit, key| edit.set(key, roots.clone()));
+                edit = edit.set("inputResponses", whole.finish());
+            }
+            anew(edit.finish().into_raw(), request)
         }
         Continuation::Anew { .. } => {
             let params = Edit::of(&request.params).remove("requestState").remove("inputResponses");

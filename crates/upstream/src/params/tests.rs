@@ -78,12 +78,12 @@ fn progress_token_is_our_id() {
 fn modern_request_introduces_the_client_without_what_we_do_not_carry() {
     let mut call = call(Method::CallTool, r#"{"name":"x"}"#);
     call.logs = Logs::From(Level::Warning);
-    let caller = caller(r#"{"sampling":{},"extensions":{"io.modelcontextprotocol/ui":{}}}"#);
+    let caller = caller(r#"{"sampling":{},"tasks":{},"extensions":{"io.modelcontextprotocol/ui":{}}}"#);
     let text = text(prepare(&call, &permit(Action::CallTool, "x"), 1, &caller, Version::V2026_07_28));
     assert!(text.contains(r#""io.modelcontextprotocol/protocolVersion":"2026-07-28""#), "{text}");
     assert!(text.contains(r#""io.modelcontextprotocol/clientInfo":{"name":"ide","version":"7"}"#), "{text}");
     assert!(text.contains(r#""io.modelcontextprotocol/logLevel":"warning""#), "{text}");
-    assert!(text.contains(r#"{"extensions":{"io.modelcontextprotocol/ui":{}}}"#), "{text}");
+    assert!(text.contains(r#"{"sampling":{},"extensions":{"io.modelcontextprotocol/ui":{}}}"#), "{text}");
 }
 
 #[test]
