@@ -1,4 +1,5 @@
 //! Client SDKs that we did not write, as they are published, and what their callers get to see.
+#![expect(deprecated, reason = "sampling and roots are deprecated and have to work all the same")]
 
 use anyhow::{Result, ensure};
 use e2e::{Pair, corp, corp_with, listed, plain, target, text};
