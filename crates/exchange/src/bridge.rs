@@ -66,14 +66,14 @@ impl Bridge {
             }
         }
         match &response.outcome {
-            Outcome::Result(result) => {
-                let object = Object::of(result).ok_or(Unfit::NotAnObject)?;
-                let meta = object.meta();
-                if object.has_duplicate_keys() || meta.is_some_and(Object::has_duplicate_keys) {
+            Outcome::Result(_) => {
+                let result = response.result().ok_or(Unfit::NotAnObject)?;
+                let meta = result.meta();
+                if result.has_duplicate_keys() || meta.is_some_and(Object::has_duplicate_keys) {
                     return Err(Unfit::Ambiguous);
                 }
-                self.check_type(&object)?;
-                splice.apply(self.result(&object, meta));
+                self.check_type(result)?;
+                splice.apply(self.result(result, meta));
             }
             Outcome::Error(error) => {
                 check_code(error)?;
@@ -86,8 +86,10 @@ impl Bridge {
     }
 
     fn check_type(&self, result: &Object) -> Result<(), Unfit> {
-        let Some(written) = result.get("resultType") else { return Ok(()) };
-        match written.to_text().as_deref() {
+        if !result.has("resultType") {
+            return Ok(());
+        }
+        match result.text_of("resultType").as_deref() {
             Some("complete") => Ok(()),
             Some("input_required") => Err(Unfit::Question),
             Some(_) if self.extensions == Extensions::Declared => Ok(()),
@@ -104,7 +106,7 @@ impl Bridge {
     }
 
     fn modernised<'a>(&self, result: &Object, mut edit: Edit<'a>) -> Edit<'a> {
-        if result.get("resultType").is_none() {
+        if !result.has("resultType") {
             edit = edit.set("resultType", &b"\"complete\""[..]);
         }
         // MCP 2026-07-28, Caching: required on reads. Nothing is known about how long it holds, so it does not.
@@ -113,7 +115,7 @@ impl Bridge {
             if ttl.is_none() {
                 edit = edit.set("ttlMs", &b"0"[..]);
             }
-            if !matches!(result.string("cacheScope").as_deref(), Some("public" | "private")) {
+            if !matches!(result.text_of("cacheScope").as_deref(), Some("public" | "private")) {
                 edit = edit.set("cacheScope", &b"\"private\""[..]);
             }
         }
@@ -155,7 +157,7 @@ fn legacy<'a>(result: &Object, edit: Edit<'a>) -> Edit<'a> {
 fn without_forged_meta<'a>(meta: Option<&Object>, edit: Edit<'a>) -> Edit<'a> {
     let is_own = |key: &str| key.starts_with("dev.portcullis/");
     match meta {
-        Some(meta) if meta.iter().any(|(key, _)| is_own(&key)) => {
+        Some(meta) if meta.keys().any(|key| is_own(&key)) => {
             edit.set("_meta", Edit::of(meta).remove_where(is_own).finish())
         }
         _ => edit,
@@ -189,13 +191,9 @@ fn decoded(error: &Raw) -> ErrorObject {
 pub fn outcome(response: &Response) -> audit::Outcome {
     match &response.outcome {
         Outcome::Error(error) => audit::Outcome::Error(decoded(error).code),
-        Outcome::Result(result) => {
-            let failed = Object::of(result).and_then(|result| result.get("isError"));
-            if failed.is_some_and(|failed| failed.as_bytes() == b"true") {
-                audit::Outcome::ToolError
-            } else {
-                audit::Outcome::Ok
-            }
-        }
+        Outcome::Result(_) => match response.result().and_then(|result| result.peek("isError")) {
+            Some(b"true") => audit::Outcome::ToolError,
+            _ => audit::Outcome::Ok,
+        },
     }
 }

@@ -27,9 +27,8 @@ pub fn is_modern(headers: &HeaderMap, message: &Message) -> bool {
         Message::Notification(notification) => Some(&notification.params),
         Message::Response(_) => None,
     };
-    let declared = params
-        .and_then(|params| params.meta())
-        .is_some_and(|meta| meta.get(meta::PROTOCOL_VERSION).is_some());
+    let declared =
+        params.and_then(|params| params.meta()).is_some_and(|meta| meta.has(meta::PROTOCOL_VERSION));
     declared || header_is_modern(headers)
 }
 
@@ -48,7 +47,7 @@ pub fn header_is_modern(headers: &HeaderMap) -> bool {
 /// The error to answer with, as HTTP 400.
 pub fn check(gateway: &Gateway, headers: &HeaderMap, request: &Request) -> Result<Facts, ErrorObject> {
     let meta = request.params.meta().ok_or_else(|| missing("_meta"))?;
-    let version = meta.string(meta::PROTOCOL_VERSION).ok_or_else(|| missing(meta::PROTOCOL_VERSION))?;
+    let version = meta.text_of(meta::PROTOCOL_VERSION).ok_or_else(|| missing(meta::PROTOCOL_VERSION))?;
     let capabilities = meta
         .get(meta::CLIENT_CAPABILITIES)
         .filter(Raw::is_object)
@@ -57,7 +56,7 @@ pub fn check(gateway: &Gateway, headers: &HeaderMap, request: &Request) -> Resul
     is_supported(gateway, &version)?;
     must_equal(headers, MCP_METHOD, request.method.as_str(), Spelling::Plain)?;
     name_must_equal(headers, request)?;
-    let level = meta.string(meta::LOG_LEVEL);
+    let level = meta.text_of(meta::LOG_LEVEL);
     let logs = match level.as_deref().map(Level::parse) {
         None => Logs::Off,
         Some(Some(level)) => Logs::From(level),
@@ -108,7 +107,7 @@ fn missing(member: &str) -> ErrorObject {
 /// `Mcp-Name` repeats what `params` names, for those methods that name something.
 fn name_must_equal(headers: &HeaderMap, request: &Request) -> Result<(), ErrorObject> {
     let Some(param) = named_by(request) else { return Ok(()) };
-    match request.params.string(param) {
+    match request.params.text_of(param) {
         Some(name) => must_equal(headers, MCP_NAME, &name, Spelling::Encoded),
         // Without a name the request fails for that reason, in its own operation.
         None => Ok(()),

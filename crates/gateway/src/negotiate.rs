@@ -24,8 +24,9 @@ pub fn accepts(headers: &HeaderMap, streaming: Streaming) -> Result<Accepts, Ref
     }
     let (mut json, mut events) = (false, false);
     for range in ranges {
-        json |= matches!(range.as_str(), "application/json" | "application/*" | "*/*");
-        events |= matches!(range.as_str(), "text/event-stream" | "text/*");
+        let is = |types: &[&str]| types.iter().any(|kind| range.eq_ignore_ascii_case(kind));
+        json |= is(&["application/json", "application/*", "*/*"]);
+        events |= is(&["text/event-stream", "text/*"]);
     }
     match (json, events, streaming) {
         (true, true, Streaming::On) => Ok(Accepts::EventStream),
@@ -42,15 +43,16 @@ pub fn is_json(headers: &HeaderMap) -> Result<(), Refusal> {
     let single =
         net::headers::single(headers, &header::CONTENT_TYPE).map_err(|_| Refusal::UnsupportedMediaType)?;
     let declared = single.and_then(|value| value.to_str().ok()).map(essence);
-    match declared.as_deref() {
-        Some("application/json") => Ok(()),
-        _ => Err(Refusal::UnsupportedMediaType),
+    if declared.is_some_and(|kind| kind.eq_ignore_ascii_case("application/json")) {
+        Ok(())
+    } else {
+        Err(Refusal::UnsupportedMediaType)
     }
 }
 
 /// A media type without its parameters.
-fn essence(text: &str) -> String {
-    text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+fn essence(text: &str) -> &str {
+    text.split(';').next().unwrap_or_default().trim()
 }
 
 /// `q=0` says: not this one (RFC 9110, section 12.4.2).

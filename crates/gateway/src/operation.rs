@@ -266,8 +266,6 @@ fn may_be_sent_again(context: &Context, rules: &Rules, call: &Call) -> bool {
 }
 
 fn intent(context: &Context, method: &Method, target: &Arc<str>, exposed: &str) -> Intent {
-    let readable =
-        |text: &str| text.chars().filter(|letter| !letter.is_control()).take(RECORDED_MAX).collect();
     let principal = &context.caller.principal;
     Intent {
         gateway: context.site.name.clone(),
@@ -278,6 +276,14 @@ fn intent(context: &Context, method: &Method, target: &Arc<str>, exposed: &str) 
         item: readable(exposed),
         target: target.clone(),
     }
+}
+
+/// As much of a client's text as is recorded.
+fn readable(text: &str) -> String {
+    if text.len() <= RECORDED_MAX && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return text.to_owned();
+    }
+    text.chars().filter(|letter| !letter.is_control()).take(RECORDED_MAX).collect()
 }
 
 fn progress_token(params: &Object) -> Option<Raw> {

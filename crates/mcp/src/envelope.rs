@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::scan::{Sender, scan};
+use crate::scan::{Sender, outlined};
 use crate::{Id, Malformed, Method, Object, Raw, object};
 
 /// One JSON-RPC message.
@@ -58,6 +58,7 @@ pub struct Response {
     pub id_text: Option<Raw>,
     /// How it went.
     pub outcome: Outcome,
+    result: Option<Object>,
 }
 
 /// How a request went.
@@ -87,12 +88,13 @@ impl Body {
     }
 
     fn read(text: Bytes, depth_max: usize, sender: Sender) -> Result<Self, Malformed> {
-        scan(&text, depth_max, sender)?;
-        let text = trimmed(text);
+        let outline = outlined(&text, depth_max, sender)?;
+        let whole = Raw::trusted(text);
+        let text = trimmed(&whole);
         if text.as_bytes().first() == Some(&b'[') {
             return Ok(Self::Batch(object::elements(&text).iter().map(Message::of).collect()));
         }
-        Message::of(&text).map(Self::Single)
+        Message::read(&text, |part| Object::of_part(part, &whole, &outline)).map(Self::Single)
     }
 }
 
@@ -102,41 +104,54 @@ impl Message {
     /// # Errors
     /// The text is JSON but not a JSON-RPC 2.0 message.
     pub fn of(text: &Raw) -> Result<Self, Malformed> {
-        let envelope = Object::of(text).ok_or(Malformed::NotAMessage("it is not an object"))?;
-        if envelope.get("jsonrpc").is_none_or(|version| version.as_bytes() != b"\"2.0\"") {
-            return Err(Malformed::NotAMessage("`jsonrpc` must be \"2.0\""));
-        }
-        if let Some(method) = envelope.get("method") {
-            let method = method.to_text().ok_or(Malformed::NotAMessage("`method` must be a string"))?;
-            return Self::call(text, &envelope, &method);
-        }
-        Response::of(text, &envelope).map(Self::Response)
+        Self::read(text, Object::of)
     }
 
-    fn call(text: &Raw, envelope: &Object, method: &str) -> Result<Self, Malformed> {
-        if envelope.get("result").is_some() || envelope.get("error").is_some() {
+    /// The same; `index` finds the members of an object within `text`.
+    fn read(text: &Raw, index: impl Fn(&Raw) -> Option<Object>) -> Result<Self, Malformed> {
+        let envelope = index(text).ok_or(Malformed::NotAMessage("it is not an object"))?;
+        if envelope.peek("jsonrpc") != Some(b"\"2.0\"") {
+            return Err(Malformed::NotAMessage("`jsonrpc` must be \"2.0\""));
+        }
+        if envelope.has("method") {
+            return Self::call(text, &envelope, index);
+        }
+        Response::of(text, &envelope, index).map(Self::Response)
+    }
+
+    fn call(
+        text: &Raw,
+        envelope: &Object,
+        index: impl Fn(&Raw) -> Option<Object>,
+    ) -> Result<Self, Malformed> {
+        let method = envelope.text_of("method").ok_or(Malformed::NotAMessage("`method` must be a string"))?;
+        if envelope.has("result") || envelope.has("error") {
             return Err(Malformed::NotAMessage("it is request and response at once"));
         }
         let params = match envelope.get("params") {
             None => Object::empty(),
-            Some(params) => {
-                Object::of(&params).ok_or(Malformed::NotAMessage("`params` must be an object"))?
-            }
+            Some(params) => index(&params).ok_or(Malformed::NotAMessage("`params` must be an object"))?,
         };
         let Some(id) = envelope.get("id") else {
             return Ok(Self::Notification(Notification {
                 text: text.clone(),
-                method: method.to_owned(),
+                method: method.into_owned(),
                 params,
             }));
         };
         let id = Id::of(&id).ok_or(Malformed::NotAMessage("`id` must be a string or a whole number"))?;
-        Ok(Self::Request(Request { id, method: Method::parse(method), params }))
+        Ok(Self::Request(Request { id, method: Method::parse(&method), params }))
     }
 }
 
 impl Response {
-    fn of(text: &Raw, envelope: &Object) -> Result<Self, Malformed> {
+    /// The members of the result, where it is an object.
+    #[must_use]
+    pub fn result(&self) -> Option<&Object> {
+        self.result.as_ref()
+    }
+
+    fn of(text: &Raw, envelope: &Object, index: impl Fn(&Raw) -> Option<Object>) -> Result<Self, Malformed> {
         let outcome = match (envelope.get("result"), envelope.get("error")) {
             (Some(result), None) => Outcome::Result(result),
             (None, Some(error)) if error.is_object() => Outcome::Error(error),
@@ -153,13 +168,18 @@ impl Response {
                 Some(Id::of(id).ok_or(Malformed::NotAMessage("`id` must be a string or a whole number"))?)
             }
         };
-        Ok(Self { text: text.clone(), id, id_text, outcome })
+        let result = match &outcome {
+            Outcome::Result(result) => index(result),
+            Outcome::Error(_) => None,
+        };
+        Ok(Self { text: text.clone(), id, id_text, outcome, result })
     }
 }
 
-fn trimmed(text: Bytes) -> Raw {
+fn trimmed(whole: &Raw) -> Raw {
+    let text = whole.as_bytes();
     let space = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
     let start = text.iter().take_while(|byte| space(byte)).count();
     let end = text.len() - text[start..].iter().rev().take_while(|byte| space(byte)).count();
-    Raw::trusted(text.slice(start..end))
+    whole.part(start..end)
 }

@@ -12,6 +12,7 @@ mod malformed;
 pub mod meta;
 mod method;
 pub mod object;
+mod outline;
 pub mod param_header;
 mod raw;
 pub mod scan;

@@ -1,13 +1,13 @@
 //! The members of one JSON object, found without decoding any value.
 
 use std::borrow::Cow;
-use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
-use crate::Raw;
-use crate::scan::{decoded, is_called, plain_run, repeated};
+use crate::outline::{Member, Outline, Spelling};
+use crate::scan::{is_called, key_of, plain_run, repeated};
+use crate::{Raw, raw};
 
 /// An object's text and where its members lie in it.
 #[derive(Clone, Debug)]
@@ -17,22 +17,25 @@ pub struct Object {
     meta: OnceLock<Option<Arc<Object>>>,
 }
 
-#[derive(Clone, Debug)]
-pub(crate) struct Member {
-    /// The key with its quotes.
-    pub(crate) key: Range<usize>,
-    pub(crate) value: Range<usize>,
-}
-
 impl Object {
     /// Indexes the members of `text`; `None` when it is not an object.
     #[must_use]
     pub fn of(text: &Raw) -> Option<Self> {
-        text.is_object().then(|| Self {
-            text: text.clone(),
-            members: members(text.as_bytes()).into(),
-            meta: OnceLock::new(),
-        })
+        text.is_object().then(|| Self::with(text, members(text.as_bytes()).into()))
+    }
+
+    /// The same for a part of `whole`, whose scan may have noted the members already.
+    pub(crate) fn of_part(text: &Raw, whole: &Raw, outline: &Outline) -> Option<Self> {
+        let noted = text.range_in(whole).and_then(|range| outline.at(range.start));
+        let Some(members) = noted else { return Self::of(text) };
+        let object = Self::with(text, members);
+        let meta = object.get("_meta").and_then(|meta| Self::of_part(&meta, whole, outline));
+        let _ = object.meta.set(meta.map(Arc::new));
+        Some(object)
+    }
+
+    fn with(text: &Raw, members: Arc<[Member]>) -> Self {
+        Self { text: text.clone(), members, meta: OnceLock::new() }
     }
 
     /// An object without members.
@@ -53,6 +56,24 @@ impl Object {
         self.position(key).map(|index| self.text.part(self.members[index].value.clone()))
     }
 
+    /// Whether there is a member called `key`.
+    #[must_use]
+    pub fn has(&self, key: &str) -> bool {
+        self.position(key).is_some()
+    }
+
+    /// The value of the member called `key`, to look at.
+    #[must_use]
+    pub fn peek(&self, key: &str) -> Option<&[u8]> {
+        self.position(key).map(|index| &self.text.as_bytes()[self.members[index].value.clone()])
+    }
+
+    /// The value of the member called `key`, when that is a string, to look at.
+    #[must_use]
+    pub fn text_of(&self, key: &str) -> Option<Cow<'_, str>> {
+        self.peek(key).and_then(raw::text)
+    }
+
     /// The value of the member called `key`, when that is an object.
     #[must_use]
     pub fn object(&self, key: &str) -> Option<Self> {
@@ -68,12 +89,13 @@ impl Object {
     /// The value of the member called `key`, when that is a string.
     #[must_use]
     pub fn string(&self, key: &str) -> Option<String> {
-        self.get(key)?.to_text().map(Cow::into_owned)
+        self.text_of(key).map(Cow::into_owned)
     }
 
     /// Every member, in the order it was written.
     pub fn iter(&self) -> impl Iterator<Item = (Cow<'_, str>, Raw)> {
-        self.members.iter().map(|member| (self.key(member), self.text.part(member.value.clone())))
+        let text = self.text.as_bytes();
+        self.members.iter().map(move |member| (key_of(text, member), self.text.part(member.value.clone())))
     }
 
     /// Whether there are no members.
@@ -86,12 +108,13 @@ impl Object {
     /// look into the values.
     #[must_use]
     pub fn has_duplicate_keys(&self) -> bool {
-        repeated(self.text.as_bytes(), self.members.iter().map(|member| &member.key)).is_some()
+        repeated(self.text.as_bytes(), &self.members).is_some()
     }
 
     /// Every key, decoded, in the order it was written.
-    pub(crate) fn keys(&self) -> impl Iterator<Item = Cow<'_, str>> {
-        self.members.iter().map(|member| self.key(member))
+    pub fn keys(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        let text = self.text.as_bytes();
+        self.members.iter().map(move |member| key_of(text, member))
     }
 
     pub(crate) fn members(&self) -> &[Member] {
@@ -100,11 +123,7 @@ impl Object {
 
     fn position(&self, key: &str) -> Option<usize> {
         let text = self.text.as_bytes();
-        self.members.iter().position(|member| is_called(text, &member.key, key))
-    }
-
-    fn key(&self, member: &Member) -> Cow<'_, str> {
-        decoded(self.text.as_bytes(), &member.key)
+        self.members.iter().position(|member| is_called(text, member, key))
     }
 }
 
@@ -130,10 +149,11 @@ fn members(bytes: &[u8]) -> Vec<Member> {
     let mut at = skip_space(bytes, 1);
     while at < bytes.len() && bytes[at] != b'}' {
         let key = at..skip_string(bytes, at);
+        let spelling = if bytes[key.clone()].contains(&b'\\') { Spelling::Escaped } else { Spelling::Plain };
         let start = skip_space(bytes, skip_space(bytes, key.end) + 1);
         let value = start..skip_value(bytes, start);
         at = skip_separator(bytes, value.end);
-        found.push(Member { key, value });
+        found.push(Member { key, spelling, value });
     }
     found
 }

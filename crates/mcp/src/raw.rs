@@ -91,11 +91,7 @@ impl Raw {
     /// The value of a JSON string; `None` for anything else, and for one with a lone surrogate.
     #[must_use]
     pub fn to_text(&self) -> Option<Cow<'_, str>> {
-        let inner = self.0.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
-        if !inner.contains(&b'\\') {
-            return std::str::from_utf8(inner).ok().map(Cow::Borrowed);
-        }
-        serde_json::from_slice::<String>(&self.0).ok().map(Cow::Owned)
+        text(&self.0)
     }
 
     /// The value of a whole, non-negative number, also when written `7.0`.
@@ -128,6 +124,15 @@ impl Raw {
         let end = start.checked_add(self.0.len())?;
         (end <= outer.0.len()).then_some(start..end)
     }
+}
+
+/// The value of a JSON string, from its text.
+pub(crate) fn text(written: &[u8]) -> Option<Cow<'_, str>> {
+    let inner = written.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    if !inner.contains(&b'\\') {
+        return std::str::from_utf8(inner).ok().map(Cow::Borrowed);
+    }
+    serde_json::from_slice::<String>(written).ok().map(Cow::Owned)
 }
 
 impl fmt::Debug for Raw {

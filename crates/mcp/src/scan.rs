@@ -4,10 +4,10 @@
 //! ignores case. A text that could be read in two ways is refused here, before anything judges it.
 
 use std::borrow::Cow;
-use std::cmp::Ordering;
 use std::ops::Range;
 
 use crate::Malformed;
+use crate::outline::{Member, Outline, Spelling};
 
 /// Whose text it is, which says how strictly its keys are judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,12 +48,26 @@ const META: &[&str] = &[
 /// # Errors
 /// Says what is wrong and at which byte.
 pub fn scan(text: &[u8], depth_max: usize, sender: Sender) -> Result<(), Malformed> {
+    outlined(text, depth_max, sender).map(|_| ())
+}
+
+/// The same, and where the members of the objects lie that every reader of a message looks into. Those of a batch are not
+/// noted: there may be many.
+pub(crate) fn outlined(text: &[u8], depth_max: usize, sender: Sender) -> Result<Outline, Malformed> {
     std::str::from_utf8(text).map_err(|error| Malformed::NotUtf8 { at: error.valid_up_to() })?;
-    let mut scanner = Scanner { text, at: 0, depth_left: depth_max, sender, keys: Vec::new() };
+    let mut scanner = Scanner {
+        text,
+        at: 0,
+        depth_left: depth_max,
+        sender,
+        members: Vec::with_capacity(16),
+        outline: Outline::default(),
+        in_batch: false,
+    };
     scanner.space();
     scanner.value(Place::Envelope)?;
     scanner.space();
-    if scanner.at == text.len() { Ok(()) } else { Err(scanner.syntax()) }
+    if scanner.at == text.len() { Ok(scanner.outline) } else { Err(scanner.syntax()) }
 }
 
 /// Keys of one object that are compared with each other rather than sorted.
@@ -66,6 +80,8 @@ enum Place {
     Params,
     Ref,
     Meta,
+    Result,
+    ResultMeta,
     Other,
 }
 
@@ -74,18 +90,23 @@ struct Scanner<'a> {
     at: usize,
     depth_left: usize,
     sender: Sender,
-    /// Keys of all open objects, innermost last.
-    keys: Vec<Range<usize>>,
+    /// Members of all open objects, innermost last.
+    members: Vec<Member>,
+    outline: Outline,
+    in_batch: bool,
 }
 
 impl Scanner<'_> {
     fn value(&mut self, place: Place) -> Result<(), Malformed> {
         match self.peek() {
-            Some(b'{') => self.nested(|scanner| scanner.object(place)),
+            Some(b'{') => self.object(place),
             // The members of a batch are envelopes themselves; any other array starts afresh.
-            Some(b'[') if place == Place::Envelope => self.nested(|scanner| scanner.array(Place::Envelope)),
-            Some(b'[') => self.nested(|scanner| scanner.array(Place::Other)),
-            Some(b'"') => self.string(),
+            Some(b'[') if place == Place::Envelope => {
+                self.in_batch = true;
+                self.array(Place::Envelope)
+            }
+            Some(b'[') => self.array(Place::Other),
+            Some(b'"') => self.string().map(|_| ()),
             Some(b't') => self.literal(b"true"),
             Some(b'f') => self.literal(b"false"),
             Some(b'n') => self.literal(b"null"),
@@ -93,48 +114,66 @@ impl Scanner<'_> {
         }
     }
 
-    fn nested(&mut self, inner: impl FnOnce(&mut Self) -> Result<(), Malformed>) -> Result<(), Malformed> {
+    /// Past an opening bracket.
+    fn open(&mut self) -> Result<(), Malformed> {
         self.depth_left = self.depth_left.checked_sub(1).ok_or(Malformed::TooDeep { at: self.at })?;
         self.at += 1;
         self.space();
-        inner(self)?;
-        self.at += 1;
-        self.depth_left += 1;
         Ok(())
     }
 
+    /// Past a closing bracket.
+    fn close(&mut self) {
+        self.at += 1;
+        self.depth_left += 1;
+    }
+
     fn object(&mut self, place: Place) -> Result<(), Malformed> {
-        let first_key = self.keys.len();
-        if self.peek() == Some(b'}') {
-            return Ok(());
-        }
-        loop {
-            let inner = self.key(place)?;
-            self.value(inner)?;
+        let start = self.at;
+        self.open()?;
+        let first = self.members.len();
+        while self.peek() != Some(b'}') {
+            self.member(place)?;
             self.space();
             match self.peek() {
                 Some(b',') => {
                     self.at += 1;
                     self.space();
+                    // No comma may stand before the bracket.
+                    if self.peek() == Some(b'}') {
+                        return Err(self.syntax());
+                    }
                 }
-                Some(b'}') => break,
+                Some(b'}') => {}
                 _ => return Err(self.syntax()),
             }
         }
         if self.sender == Sender::Client || place == Place::Envelope {
-            self.refuse_duplicates(first_key)?;
+            self.refuse_duplicates(first)?;
         }
-        self.keys.truncate(first_key);
+        if !self.in_batch && !matches!(place, Place::Ref | Place::Other) {
+            self.outline.note(start, &self.members[first..]);
+        }
+        self.members.truncate(first);
+        self.close();
         Ok(())
     }
 
-    /// Reads a key and its colon; answers what place its value is.
+    fn member(&mut self, place: Place) -> Result<(), Malformed> {
+        let index = self.members.len();
+        let inner = self.key(place)?;
+        self.value(inner)?;
+        self.members[index].value.end = self.at;
+        Ok(())
+    }
+
+    /// Reads a key and its colon, and opens a member; answers what place its value is.
     fn key(&mut self, place: Place) -> Result<Place, Malformed> {
         let start = self.at;
         if self.peek() != Some(b'"') {
             return Err(self.syntax());
         }
-        self.string()?;
+        let spelling = self.string()?;
         let key = start..self.at;
         self.space();
         if self.peek() != Some(b':') {
@@ -142,72 +181,80 @@ impl Scanner<'_> {
         }
         self.at += 1;
         self.space();
-        let inner = self.place_of(place, &key)?;
-        self.keys.push(key);
+        let inner = self.place_of(place, &key, spelling)?;
+        self.members.push(Member { key, spelling, value: self.at..self.at });
         Ok(inner)
     }
 
-    fn place_of(&self, place: Place, key: &Range<usize>) -> Result<Place, Malformed> {
-        let routing = match place {
-            Place::Envelope => ENVELOPE,
-            Place::Params if self.sender == Sender::Client => PARAMS,
-            Place::Ref if self.sender == Sender::Client => REF,
-            Place::Meta if self.sender == Sender::Client => META,
-            _ => return Ok(Place::Other),
+    fn place_of(&self, place: Place, key: &Range<usize>, spelling: Spelling) -> Result<Place, Malformed> {
+        let routing = match (place, self.sender) {
+            (Place::Other, _) => return Ok(Place::Other),
+            (Place::Envelope, _) => ENVELOPE,
+            (Place::Params, Sender::Client) => PARAMS,
+            (Place::Ref, Sender::Client) => REF,
+            (Place::Meta, Sender::Client) => META,
+            (Place::Result | Place::ResultMeta, _) | (_, Sender::Server) => &[],
         };
         let written = &self.text[key.start + 1..key.end - 1];
-        if is_plain_ascii(written) {
+        if spelling == Spelling::Plain && written.is_ascii() {
             return match routing.iter().find(|exact| exact.as_bytes().eq_ignore_ascii_case(written)) {
-                None => Ok(Place::Other),
-                Some(exact) if exact.as_bytes() == written => Ok(inner_place(place, exact)),
+                None => Ok(inner_place(place, written)),
+                Some(exact) if exact.as_bytes() == written => Ok(inner_place(place, written)),
                 Some(exact) => Err(Malformed::CaseVariant {
                     key: String::from_utf8_lossy(written).into_owned(),
                     routing_key: exact,
                 }),
             };
         }
-        let name = decoded(self.text, key);
+        let name = decoded(self.text, key, spelling);
         if let Some(exact) = routing.iter().find(|exact| differs_by_case_only(exact, &name)) {
             return Err(Malformed::CaseVariant { key: name.into_owned(), routing_key: exact });
         }
-        Ok(inner_place(place, &name))
+        Ok(inner_place(place, name.as_bytes()))
     }
 
     fn array(&mut self, place: Place) -> Result<(), Malformed> {
-        if self.peek() == Some(b']') {
-            return Ok(());
-        }
-        loop {
+        self.open()?;
+        while self.peek() != Some(b']') {
             self.value(place)?;
             self.space();
             match self.peek() {
                 Some(b',') => {
                     self.at += 1;
                     self.space();
+                    if self.peek() == Some(b']') {
+                        return Err(self.syntax());
+                    }
                 }
-                Some(b']') => return Ok(()),
+                Some(b']') => {}
                 _ => return Err(self.syntax()),
             }
         }
+        self.close();
+        Ok(())
     }
 
-    fn refuse_duplicates(&self, first_key: usize) -> Result<(), Malformed> {
-        match repeated(self.text, self.keys[first_key..].iter()) {
+    fn refuse_duplicates(&self, first: usize) -> Result<(), Malformed> {
+        match repeated(self.text, &self.members[first..]) {
             Some(key) => Err(Malformed::DuplicateKey { key: key.chars().take(64).collect() }),
             None => Ok(()),
         }
     }
 
-    fn string(&mut self) -> Result<(), Malformed> {
+    fn string(&mut self) -> Result<Spelling, Malformed> {
+        let mut spelling = Spelling::Plain;
         self.at += 1;
         loop {
             self.at += plain_run(&self.text[self.at..]);
             match self.peek() {
                 Some(b'"') => {
                     self.at += 1;
-                    return Ok(());
+                    return Ok(spelling);
                 }
-                Some(b'\\') => self.escape()?,
+                Some(b'\\') => {
+                    spelling = Spelling::Escaped;
+                    self.escape()?;
+                }
                 _ => return Err(self.syntax()),
             }
         }
@@ -282,18 +329,15 @@ impl Scanner<'_> {
 }
 
 /// Where the value of the key called `name` stands.
-fn inner_place(place: Place, name: &str) -> Place {
+fn inner_place(place: Place, name: &[u8]) -> Place {
     match (place, name) {
-        (Place::Envelope, "params") => Place::Params,
-        (Place::Params, "ref") => Place::Ref,
-        (Place::Params, "_meta") => Place::Meta,
+        (Place::Envelope, b"params") => Place::Params,
+        (Place::Envelope, b"result") => Place::Result,
+        (Place::Params, b"ref") => Place::Ref,
+        (Place::Params, b"_meta") => Place::Meta,
+        (Place::Result, b"_meta") => Place::ResultMeta,
         _ => Place::Other,
     }
-}
-
-/// A key that needs no decoding and no case folding beyond ASCII.
-fn is_plain_ascii(key: &[u8]) -> bool {
-    key.iter().all(|byte| byte.is_ascii() && *byte != b'\\')
 }
 
 /// How many bytes at the start of `text` are neither quote, backslash nor control character. Eight at a time: the
@@ -316,47 +360,49 @@ pub(crate) fn plain_run(text: &[u8]) -> usize {
     at + text[at..].iter().take_while(|byte| !matches!(byte, b'"' | b'\\' | 0..0x20)).count()
 }
 
-/// A key that stands twice among `keys`. A few without escapes are compared as they stand; sorting keeps a hostile object
+/// A key that stands twice among `members`. A few without escapes are compared as they stand; sorting keeps a hostile object
 /// with very many from costing the square of their number.
-pub(crate) fn repeated<'a, 'k>(
-    text: &'a [u8],
-    keys: impl ExactSizeIterator<Item = &'k Range<usize>> + Clone,
-) -> Option<Cow<'a, str>> {
-    if keys.len() < 2 {
+pub(crate) fn repeated<'a>(text: &'a [u8], members: &[Member]) -> Option<Cow<'a, str>> {
+    if members.len() < 2 {
         return None;
     }
-    let written = |key: &Range<usize>| &text[key.start + 1..key.end - 1];
-    if keys.len() <= FEW_KEYS && keys.clone().all(|key| !written(key).contains(&b'\\')) {
-        let is_repeat =
-            |index: usize, key| keys.clone().take(index).any(|earlier| written(earlier) == written(key));
-        let second = keys.clone().enumerate().find(|(index, key)| is_repeat(*index, key));
-        return second.map(|(_, key)| decoded(text, key));
+    let plain = |member: &Member| member.spelling == Spelling::Plain;
+    if members.len() <= FEW_KEYS && members.iter().all(plain) {
+        let second = (1..members.len()).find(|index| {
+            let (earlier, key) = (&members[..*index], &text[members[*index].key.clone()]);
+            earlier.iter().any(|earlier| text[earlier.key.clone()] == *key)
+        });
+        return second.map(|index| key_of(text, &members[index]));
     }
-    let mut names: Vec<Cow<'_, str>> = keys.map(|key| decoded(text, key)).collect();
+    let mut names: Vec<Cow<'_, str>> = members.iter().map(|member| key_of(text, member)).collect();
     names.sort_unstable();
     let twice = names.windows(2).position(|pair| pair[0] == pair[1]);
     twice.map(|index| names.swap_remove(index))
 }
 
-/// Whether the key at `range` has this value.
-pub(crate) fn is_called(text: &[u8], range: &Range<usize>, wanted: &str) -> bool {
-    let written = &text[range.start + 1..range.end - 1];
-    match written.len().cmp(&wanted.len()) {
-        // An escape makes a key longer than its value, never shorter.
-        Ordering::Less => false,
-        Ordering::Equal => written == wanted.as_bytes() && !written.contains(&b'\\'),
-        Ordering::Greater => written.contains(&b'\\') && decoded(text, range) == wanted,
+/// Whether this member's key has this value.
+pub(crate) fn is_called(text: &[u8], member: &Member, wanted: &str) -> bool {
+    match member.spelling {
+        Spelling::Plain => text[member.key.start + 1..member.key.end - 1] == *wanted.as_bytes(),
+        Spelling::Escaped => key_of(text, member) == wanted,
     }
 }
 
-/// The value of the key at `range`, quotes included. A lone surrogate decodes to its own spelling, which is still unique.
-pub(crate) fn decoded<'a>(text: &'a [u8], range: &Range<usize>) -> Cow<'a, str> {
+/// A member's key.
+pub(crate) fn key_of<'a>(text: &'a [u8], member: &Member) -> Cow<'a, str> {
+    decoded(text, &member.key, member.spelling)
+}
+
+/// The value of the string at `range`, quotes included. A lone surrogate decodes to its own spelling, which is still unique.
+fn decoded<'a>(text: &'a [u8], range: &Range<usize>, spelling: Spelling) -> Cow<'a, str> {
     let quoted = &text[range.clone()];
     let inner = std::str::from_utf8(&quoted[1..quoted.len() - 1]).unwrap_or_default();
-    if inner.contains('\\') {
-        return serde_json::from_slice::<String>(quoted).map_or(Cow::Borrowed(inner), Cow::Owned);
+    match spelling {
+        Spelling::Plain => Cow::Borrowed(inner),
+        Spelling::Escaped => {
+            serde_json::from_slice::<String>(quoted).map_or(Cow::Borrowed(inner), Cow::Owned)
+        }
     }
-    Cow::Borrowed(inner)
 }
 
 /// Whether some case-insensitive parser would take `name` for `exact`, though they are not equal.

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use crate::scan::{decoded, is_called};
+use crate::scan::{is_called, key_of};
 use crate::{Object, Raw};
 
 /// Pending changes to one text.
@@ -14,6 +14,9 @@ pub struct Splice {
     source: Raw,
     cuts: Vec<(Range<usize>, Bytes)>,
 }
+
+/// Changes to one object that are compared with its keys one by one rather than looked up.
+const FEW_CHANGES: usize = 16;
 
 /// What is to become of one object's members. Applied as a whole, so that commas come out right.
 #[derive(Debug)]
@@ -85,7 +88,7 @@ impl<'a> Edit<'a> {
     /// No changes to `object` yet.
     #[must_use]
     pub fn of(object: &'a Object) -> Self {
-        Self { object, changes: Vec::new(), unwanted: Vec::new() }
+        Self { object, changes: Vec::with_capacity(8), unwanted: Vec::new() }
     }
 
     /// Replaces the value of `key`, or adds the member at the end. Of several changes to one key the last counts; of
@@ -126,13 +129,13 @@ impl<'a> Edit<'a> {
         let mut changes = latest(self.changes);
         if !changes.is_empty() {
             let text = self.object.text().as_bytes();
-            let few = changes.len() <= 16;
+            let few = changes.len() <= FEW_CHANGES;
             for (member, plan) in self.object.members().iter().zip(&mut planned) {
                 // A handful of changes is compared byte by byte; many are looked up.
                 let found = if few {
-                    changes.iter().position(|change| is_called(text, &member.key, &change.key))
+                    changes.iter().position(|change| is_called(text, member, &change.key))
                 } else {
-                    let key = decoded(text, &member.key);
+                    let key = key_of(text, member);
                     changes.binary_search_by(|change| change.key.as_ref().cmp(key.as_ref())).ok()
                 };
                 if let Some(found) = found {
@@ -182,10 +185,20 @@ impl Planned {
     }
 }
 
-/// The last change to each key, sorted by key: a lookup per member then costs little, however many changes there are.
+/// The last change to each key. Many are sorted by key: a lookup per member then costs little, however many there are.
 fn latest(changes: Vec<(Cow<'static, str>, Change)>) -> Vec<Planned> {
     let plan = |(asked, (key, change))| Planned { key, change, asked, met: false };
     let mut planned: Vec<Planned> = changes.into_iter().enumerate().map(plan).collect();
+    if planned.len() <= FEW_CHANGES {
+        let mut asked = planned.len();
+        while asked > 0 {
+            asked -= 1;
+            if planned[asked + 1..].iter().any(|later| later.key == planned[asked].key) {
+                planned.remove(asked);
+            }
+        }
+        return planned;
+    }
     planned.sort_unstable_by(|a, b| a.key.cmp(&b.key).then(b.asked.cmp(&a.asked)));
     planned.dedup_by(|later, kept| later.key == kept.key);
     planned

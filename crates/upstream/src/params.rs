@@ -161,11 +161,10 @@ fn item_key(method: &Method, params: &Object, item: &str) -> Option<&'static str
     let key = match method {
         Method::Other(_) if item.is_empty() => None,
         // A request that has both was routed by its URI.
-        Method::Other(_) => ["uri", "name"].into_iter().find(|key| params.string(key).is_some()),
+        Method::Other(_) => ["uri", "name"].into_iter().find(|key| params.text_of(key).is_some()),
         method => method.name_param(),
     }?;
-    let written = params.get(key);
-    let same = written.as_ref().and_then(Raw::to_text).is_some_and(|text| text == item);
+    let same = params.text_of(key).is_some_and(|text| text == item);
     (!same).then_some(key)
 }
 
