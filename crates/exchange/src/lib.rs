@@ -19,6 +19,7 @@ mod session;
 mod sessions;
 mod state;
 mod status;
+pub mod task;
 
 pub use asked::{Asking, Given};
 pub use bridge::{Bridge, Extensions, Unfit};

@@ -18,7 +18,7 @@ mod streamable;
 mod upstream;
 
 pub use abilities::{Abilities, unasked};
-pub use call::{Affinity, Call, Caller, Level, Logs, ProgressToken, ServerFacts, SessionKey, Upkeep};
+pub use call::{Affinity, Call, Caller, Level, Logs, Mark, ProgressToken, ServerFacts, SessionKey, Upkeep};
 pub use error::UpstreamError;
 pub use question::{Kind as QuestionKind, Question};
 pub use relay::Event;

@@ -31,7 +31,10 @@ pub(super) async fn start(
             context.site.desk.open(binding, &state).map(|opened| (opened, answers))
         }
         _ => {
-            return Start::Refused(request, wrong("`requestState` or `inputResponses` is of the wrong type."));
+            return Start::Refused(
+                request,
+                wrong("`requestState` or `inputResponses` is of the wrong type."),
+            );
         }
     };
     let Ok((continuation, answers)) = opened else { return stale(context, request) };

@@ -24,6 +24,7 @@ pub(super) async fn list(context: &Context, kind: Kind, request: &Request) -> Ex
     else {
         return refused(request, &bad_cursor());
     };
+    let page = if context.caller.era == Era::Modern { page.for_modern() } else { page };
     let mut more = Vec::new();
     if context.caller.era == Era::Modern {
         // It is this principal's own, whatever the servers say of their parts of it.

@@ -14,7 +14,7 @@ use super::answer::{Answer, Received};
 use super::endpoint::{Endpoint, PROTOCOL_VERSION, Parcel, RESUME_FROM, Repeat, SESSION_ID};
 use crate::ask::Ask;
 use crate::deadline::Deadline;
-use crate::{Level, ServerFacts, UpstreamError, facts, params};
+use crate::{Level, Mark, ServerFacts, UpstreamError, facts, params};
 
 /// Answers to a server's own requests that may be on their way at a time; a server that asks faster is not answered.
 const ANSWERS_MAX: usize = 8;
@@ -25,6 +25,7 @@ const NO_LEVEL: u8 = u8::MAX;
 pub(super) struct Session {
     endpoint: Arc<Endpoint>,
     id: Option<HeaderValue>,
+    mark: Mark,
     facts: Arc<ServerFacts>,
     /// The most talkative level that was asked for.
     level: AtomicU8,
@@ -52,6 +53,7 @@ impl Session {
         Self {
             endpoint: endpoint.clone(),
             id,
+            mark: Mark::new(),
             facts: Arc::new(facts),
             level: AtomicU8::new(NO_LEVEL),
             setting_level: tokio::sync::Mutex::default(),
@@ -63,6 +65,11 @@ impl Session {
     /// What the server said about itself.
     pub(super) fn facts(&self) -> &Arc<ServerFacts> {
         &self.facts
+    }
+
+    /// Names the session; `None` where there is none: whatever is asked then has no other place to be asked in.
+    pub(super) fn mark(&self) -> Option<Mark> {
+        self.id.is_some().then_some(self.mark)
     }
 
     /// The revision that the server chose.
