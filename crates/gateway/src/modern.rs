@@ -115,7 +115,9 @@ fn name_must_equal(headers: &HeaderMap, request: &Request) -> Result<(), ErrorOb
 }
 
 fn named_by(request: &Request) -> Option<&'static str> {
-    request.method.name_param().or_else(|| matches!(request.method, Method::Task(_)).then_some("taskId"))
+    let method = &request.method;
+    let looks_after = matches!(method, Method::Task(_)) && method.exists_in(Era::Modern);
+    method.name_param().or_else(|| looks_after.then_some("taskId"))
 }
 
 /// How a header spells what the body says.
