@@ -7,7 +7,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use config::{Gateway, Target};
 use mcp::param_header::ParamHeaders;
 use mcp::template::Template;
-use mcp::{Kind, Object, Raw, Splice};
+use mcp::{Edit, Kind, Object, Raw, Splice};
 
 use crate::name;
 use crate::report::Reason;
@@ -29,6 +29,18 @@ pub enum Owner {
     Target(Arc<str>),
 }
 
+/// Whether a tool is called as a task (MCP 2025-11-25, `execution.taskSupport`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TaskSupport {
+    /// Not, as far as its definition says.
+    #[default]
+    Forbidden,
+    /// If the client wants to.
+    Optional,
+    /// Always.
+    Required,
+}
+
 /// One tool, prompt, resource or resource template.
 #[derive(Clone, Debug)]
 pub struct Item {
@@ -42,12 +54,16 @@ pub struct Item {
     pub exposed: Arc<str>,
     /// The entry as clients see it: every byte the server's, but for the name.
     pub text: Raw,
+    /// The same without `execution`, which 2026-07-28 does not have; `None`: there is none in it.
+    pub modern: Option<Raw>,
     /// The entry as the server wrote it.
     pub original: Raw,
     /// The human-readable `title`, if there is one.
     pub title: Option<String>,
     /// A tool's `outputSchema`, if it has one.
     pub output_schema: Option<Raw>,
+    /// Whether a tool is called as a task.
+    pub task_support: TaskSupport,
     /// The arguments of a tool that `Mcp-Param-*` headers repeat.
     pub param_headers: ParamHeaders,
     /// The `resource_priority` of its target: the lower goes first where several targets could answer.
@@ -88,8 +104,10 @@ impl Item {
             exposed: uri,
             original: text.clone(),
             text,
+            modern: None,
             title: None,
             output_schema: None,
+            task_support: TaskSupport::Forbidden,
             param_headers: ParamHeaders::default(),
             priority: 0,
             template: None,
@@ -133,8 +151,10 @@ impl Item {
             exposed: Arc::from(upstream),
             text: object.text().clone(),
             original: object.text().clone(),
+            modern: None,
             title: object.string("title"),
             output_schema: None,
+            task_support: TaskSupport::Forbidden,
             param_headers: ParamHeaders::default(),
             priority: target.resource_priority,
             template: None,
@@ -144,6 +164,7 @@ impl Item {
                 item.output_schema = object.get("outputSchema");
                 item.param_headers = read_param_headers(object)?;
                 item.rename(object, &name::exposed(gateway, target, upstream));
+                item.read_execution(object);
             }
             Kind::Prompt => item.rename(object, &name::exposed(gateway, target, upstream)),
             Kind::Resource => refuse_own_scheme(upstream)?,
@@ -166,6 +187,22 @@ impl Item {
             self.text = splice.finish().into_raw();
             self.exposed = Arc::from(exposed);
         }
+    }
+}
+
+impl Item {
+    fn read_execution(&mut self, object: &Object) {
+        if !object.has("execution") {
+            return;
+        }
+        let support = object.object("execution").and_then(|execution| execution.string("taskSupport"));
+        self.task_support = match support.as_deref() {
+            Some("required") => TaskSupport::Required,
+            Some("optional") => TaskSupport::Optional,
+            _ => TaskSupport::Forbidden,
+        };
+        let shown = Object::of(&self.text);
+        self.modern = shown.map(|shown| Edit::of(&shown).remove("execution").finish().into_raw());
     }
 }
 

@@ -30,7 +30,7 @@ mod viewer;
 pub use capture::Capture;
 pub use claims::{Claims, KEPT_DEFAULT, KEPT_DYNAMIC, Renewed};
 pub use error::Error;
-pub use item::{Item, Owner};
+pub use item::{Item, Owner, TaskSupport};
 pub use live::{Catalogue, Freshness, Missed, Parts, Seen};
 pub use merge::merge;
 pub use page::{Page, Pager};

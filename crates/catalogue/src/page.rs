@@ -34,6 +34,8 @@ pub struct Pager {
 pub struct Page {
     kind: Kind,
     items: Bytes,
+    /// As modern clients see them, where that is not the same.
+    modern: Option<Bytes>,
     next: Option<String>,
 }
 
@@ -76,7 +78,9 @@ impl Pager {
             (Audience::Everyone, 0) => self.first(list, shown),
             _ => joined(shown),
         };
-        Ok(Page { kind, items, next })
+        let differs = shown.iter().any(|item| item.modern.is_some());
+        let modern = differs.then(|| modern(shown));
+        Ok(Page { kind, items, modern, next })
     }
 
     fn first(&self, list: &List, shown: &[Arc<Item>]) -> Bytes {
@@ -119,6 +123,13 @@ impl Page {
         self.next.as_deref()
     }
 
+    /// The same page for a modern client.
+    #[must_use]
+    pub fn for_modern(self) -> Self {
+        let items = self.modern.clone().unwrap_or(self.items);
+        Self { items, ..self }
+    }
+
     /// The result object: the entries, the cursor, and the members of `more` (each key once, none of the page's own).
     #[must_use]
     pub fn result(&self, more: &[(&str, Raw)]) -> Payload {
@@ -139,14 +150,23 @@ impl Page {
 
 /// The entries as a JSON array.
 fn joined(items: &[Arc<Item>]) -> Bytes {
-    let length: usize = items.iter().map(|item| item.text.as_bytes().len() + 1).sum();
+    listed(items.iter().map(|item| &item.text))
+}
+
+/// The same, as modern clients see them.
+fn modern(items: &[Arc<Item>]) -> Bytes {
+    listed(items.iter().map(|item| item.modern.as_ref().unwrap_or(&item.text)))
+}
+
+fn listed<'a>(items: impl Iterator<Item = &'a Raw> + Clone) -> Bytes {
+    let length: usize = items.clone().map(|text| text.as_bytes().len() + 1).sum();
     let mut text = Vec::with_capacity(length + 2);
     text.push(b'[');
-    for (index, item) in items.iter().enumerate() {
+    for (index, item) in items.enumerate() {
         if index > 0 {
             text.push(b',');
         }
-        text.extend_from_slice(item.text.as_bytes());
+        text.extend_from_slice(item.as_bytes());
     }
     text.push(b']');
     text.into()

@@ -165,9 +165,10 @@ impl From<&UpstreamError> for Trouble {
             }
             UpstreamError::Timeout(_) => Self::TooSlow,
             // A list needs nothing of a person; a server that says so has not understood.
-            UpstreamError::BrokeProtocol(_) | UpstreamError::Lacks(_) | UpstreamError::Unasked => {
-                Self::BrokeProtocol
-            }
+            UpstreamError::BrokeProtocol(_)
+            | UpstreamError::Lacks(_)
+            | UpstreamError::Unasked
+            | UpstreamError::Gone => Self::BrokeProtocol,
             UpstreamError::TooLarge(_) => Self::TooLarge,
             UpstreamError::Unauthorized(_) | UpstreamError::NoCredential(_) => Self::Credential,
             UpstreamError::Busy(_) => Self::Busy,

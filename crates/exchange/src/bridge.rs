@@ -38,6 +38,9 @@ pub enum Unfit {
     /// A `resultType` that neither the core nor a declared extension defines.
     #[error("sent a result of a type that the client does not know")]
     UnknownType,
+    /// A task that the client cannot be told of, or that it did not ask about.
+    #[error("sent a task that does not belong to the request")]
+    Task,
     /// The result is not an object.
     #[error("sent a result that is not an object")]
     NotAnObject,
@@ -92,6 +95,8 @@ impl Bridge {
         match result.text_of("resultType").as_deref() {
             Some("complete") => Ok(()),
             Some("input_required") => Err(Unfit::Question),
+            // Where one is expected, it has been taken care of.
+            Some("task") => Err(Unfit::UnknownType),
             Some(_) if self.extensions == Extensions::Declared => Ok(()),
             _ => Err(Unfit::UnknownType),
         }
@@ -154,7 +159,7 @@ fn legacy<'a>(result: &Object, edit: Edit<'a>) -> Edit<'a> {
 }
 
 /// `_meta` keys of the gateway's own are nobody else's to set.
-fn without_forged_meta<'a>(meta: Option<&Object>, edit: Edit<'a>) -> Edit<'a> {
+pub(crate) fn without_forged_meta<'a>(meta: Option<&Object>, edit: Edit<'a>) -> Edit<'a> {
     let is_own = |key: &str| key.starts_with("dev.portcullis/");
     match meta {
         Some(meta) if meta.keys().any(|key| is_own(&key)) => {

@@ -8,7 +8,7 @@ use upstream::{Event, UpstreamError};
 use crate::asked::{Asking, Given};
 use crate::bridge::{self, Unfit};
 use crate::interim;
-use crate::relayed::{Happening, Relayed, Work};
+use crate::relayed::{Happening, Relayed, Turn, Work};
 use crate::round;
 use crate::status::Status;
 
@@ -93,6 +93,15 @@ impl Exchange {
             let step = match relayed.next().await {
                 Happening::Expired => None,
                 Happening::Event(Ok(Event::Notification(payload))) => Some(Step::Notification(payload)),
+                Happening::Event(Ok(Event::OfTask(text))) => relayed.of_task(&text).map(Step::Notification),
+                Happening::Progress(said) => relayed.progress(&said).map(Step::Notification),
+                Happening::TaskAsks(task) => match relayed.ask_for_task(&task) {
+                    Ok(questions) => {
+                        self.ready = questions;
+                        None
+                    }
+                    Err(error) => Some(Step::Final(self.end_with(&error.to_raw()))),
+                },
                 Happening::Event(Ok(Event::Question(question))) => relayed.ask(question).map(Step::Question),
                 Happening::Event(Ok(Event::Final(response))) => self.settle(response).map(Step::Final),
                 Happening::Event(Err(error)) => Some(Step::Final(self.fail(&error))),
@@ -225,6 +234,23 @@ impl Exchange {
     /// What the client gets for a server's response; `None`: the call goes on, with questions.
     fn settle(&mut self, response: Response) -> Option<Answer> {
         let Some(Open::Relayed(relayed)) = &mut self.open else { return Some(self.take_answer()) };
+        let response = match relayed.turn(&self.id, response) {
+            Turn::Answers(response) => response,
+            Turn::Waits => return None,
+            Turn::Tells(answer) => {
+                self.record(Outcome::Ok);
+                return Some(answer);
+            }
+            Turn::Unfit(unfit) => {
+                let answer = refuse(&self.id, &relayed.rules.target, &unfit.to_string());
+                self.record(Outcome::Error(BACKEND_BROKE_PROTOCOL));
+                return Some(answer);
+            }
+            Turn::Fails(error) => {
+                self.record(Outcome::Error(error.code));
+                return Some(Answer::error(Some(&self.id), &error));
+            }
+        };
         let went = bridge::outcome(&response);
         let (answer, went) = match relayed.bridge.answer(&self.id, &response) {
             Ok(payload) => (Answer { payload, status: Status::relayed(went) }, went),

@@ -25,6 +25,7 @@ mod session;
 mod sessions;
 mod state;
 mod status;
+pub mod task;
 mod window;
 
 pub use asked::{Asking, Given};

@@ -1,5 +1,7 @@
 //! A call that a server answers, with everything that may happen until it has.
 
+mod tasks;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::pin::Pin;
@@ -23,6 +25,9 @@ use crate::desk::{Desk, Sampled};
 use crate::round::{self, Round};
 use crate::rules::{Fair, Refused, Rules};
 use crate::state::Binding;
+use crate::task::{Seen, Tasks, Watch};
+
+pub(crate) use tasks::Turn;
 
 /// Before a call is sent again to a server that only asked to be asked again; doubled each time.
 const WAIT_MIN: Duration = Duration::from_millis(100);
@@ -50,6 +55,8 @@ pub struct Work {
     pub again: Option<Again>,
     /// The client's progress token.
     pub progress: Option<ProgressToken>,
+    /// What it has to do with tasks.
+    pub tasks: Option<Tasks>,
 }
 
 /// A call as it was sent, to be sent again when its server asks for it (MCP 2026-07-28, Multi round-trip requests).
@@ -76,6 +83,11 @@ pub(crate) struct Relayed {
     pub(crate) trail: Trail,
     pub(crate) asked: Asked,
     pub(crate) progress: Option<ProgressToken>,
+    tasks: Option<Tasks>,
+    /// A task that waits for its client.
+    waiting: Option<Box<Watch>>,
+    /// How often its client was told how far its task is.
+    told: u64,
     again: Option<Arc<Again>>,
     answers: BTreeMap<String, Raw>,
     /// What a modern server wants to have back.
@@ -93,6 +105,8 @@ enum Source {
     Client,
     /// The server, as soon as it takes the call with the answers.
     Again(Pin<Box<dyn Future<Output = Result<Reply, UpstreamError>> + Send>>),
+    /// The task that the server made of the call.
+    Task(Box<Watch>),
     /// The call has failed, with this error object.
     Failed(Raw),
 }
@@ -101,6 +115,10 @@ enum Source {
 pub(crate) enum Happening {
     /// The server said something.
     Event(Result<Event, UpstreamError>),
+    /// A task is this far.
+    Progress(String),
+    /// A task needs something of its client.
+    TaskAsks(Object),
     /// A question was given up.
     Expired,
     /// The call has failed, with this error object.
@@ -110,7 +128,15 @@ pub(crate) enum Happening {
 impl Relayed {
     pub(crate) fn new(work: Work) -> Self {
         let trail = work.record.trail();
+        let mark = work.reply.mark();
+        let mut tasks = work.tasks;
+        if let Some(Tasks::Maker(maker)) = &mut tasks {
+            maker.mark = mark;
+        }
         Self {
+            tasks,
+            waiting: None,
+            told: 0,
             source: Source::Reply(work.reply),
             bridge: work.bridge,
             rules: work.rules,
@@ -153,6 +179,7 @@ impl Relayed {
         let judged = self.rules.judge(kind, question.params());
         match judged.and_then(|fair| self.count(kind).map(|sampled| (fair, sampled))) {
             Ok((fair, sampled)) => {
+                let fair = Fair { params: self.asked_in_task(fair.params), ..fair };
                 Some(self.asked.open((kind, fair), Way::Server(question), record, self.patience(), sampled))
             }
             Err(refused) => {
@@ -174,14 +201,25 @@ impl Relayed {
             return Err(self.rules.error(&Refused::Malformed("it asks where nobody can be asked")));
         }
         if self.rounds > self.rules.rounds {
-            let sentence = format!(
-                "The server `{}` asked in more than {} rounds (`limits.rounds`); ask its operator.",
-                self.rules.target, self.rules.rounds
-            );
-            return Err(ErrorObject::new(BACKEND_BROKE_PROTOCOL, sentence));
+            return Err(self.too_many_rounds());
         }
-        self.state = round.state;
+        self.state.clone_from(&round.state);
         self.answers.clear();
+        let fair = self.fair(round)?;
+        if fair.is_empty() {
+            let doubled = WAIT_MIN.saturating_mul(1 << self.rounds.min(16));
+            self.send_again(if self.answers.is_empty() { doubled.min(WAIT_MAX) } else { Duration::ZERO });
+            return Ok(Vec::new());
+        }
+        self.source = Source::Client;
+        Ok(fair.into_iter().map(|entry| self.open_round(entry)).collect())
+    }
+
+    /// The questions of a round as they may reach the client.
+    ///
+    /// # Errors
+    /// One of them must not.
+    fn fair(&mut self, round: Round) -> Result<Vec<FairEntry>, ErrorObject> {
         let mut fair = Vec::new();
         for wanted in round.questions {
             if let Some(known) = self.rules.own_answer(wanted.kind) {
@@ -196,13 +234,15 @@ impl Relayed {
             })?;
             fair.push((wanted.key, wanted.kind, question, sampled));
         }
-        if fair.is_empty() {
-            let doubled = WAIT_MIN.saturating_mul(1 << self.rounds.min(16));
-            self.send_again(if self.answers.is_empty() { doubled.min(WAIT_MAX) } else { Duration::ZERO });
-            return Ok(Vec::new());
-        }
-        self.source = Source::Client;
-        Ok(fair.into_iter().map(|entry| self.open_round(entry)).collect())
+        Ok(fair)
+    }
+
+    fn too_many_rounds(&self) -> ErrorObject {
+        let sentence = format!(
+            "The server `{}` asked in more than {} rounds (`limits.rounds`); ask its operator.",
+            self.rules.target, self.rules.rounds
+        );
+        ErrorObject::new(BACKEND_BROKE_PROTOCOL, sentence)
     }
 
     /// Brings an answer back to whoever asked. One to no open question changes nothing.
@@ -211,6 +251,7 @@ impl Relayed {
     }
 
     fn answer_as(&mut self, handle: u64, given: Given, unanswered: Reaction) {
+        let given = self.given_in_task(given);
         match self.asked.answer(handle, given, unanswered) {
             None | Some(Settled::Sent) => return,
             Some(Settled::Kept(key, result)) => {
@@ -223,7 +264,7 @@ impl Relayed {
         }
     }
 
-    fn open_round(&mut self, (key, kind, fair, sampled): (String, Kind, Fair, Option<Sampled>)) -> Asking {
+    fn open_round(&mut self, (key, kind, fair, sampled): FairEntry) -> Asking {
         let record = self.trail.question(kind.name());
         self.asked.open((kind, fair), Way::Round(key), record, self.patience(), sampled)
     }
@@ -245,6 +286,9 @@ impl Relayed {
     }
 
     fn send_again(&mut self, wait: Duration) {
+        if self.update_task() {
+            return;
+        }
         let Some(again) = self.again.clone() else { return };
         let mut call = again.call.clone();
         let mut edit = Edit::of(&again.call.params);
@@ -274,6 +318,13 @@ impl Source {
                 Self::Reply(reply) => return Happening::Event(reply.next().await),
                 Self::Client => return std::future::pending().await,
                 Self::Failed(error) => return Happening::Failed(error.clone()),
+                Self::Task(watch) => {
+                    return match watch.next().await {
+                        Seen::Event(event) => Happening::Event(event),
+                        Seen::Progress(said) => Happening::Progress(said),
+                        Seen::Asks(task) => Happening::TaskAsks(task),
+                    };
+                }
                 Self::Again(sent) => match sent.await {
                     Ok(reply) => *self = Self::Reply(reply),
                     Err(error) => {
@@ -285,6 +336,9 @@ impl Source {
         }
     }
 }
+
+/// A question that may reach the client: its key, its kind, itself, and its place among those to the client's model.
+type FairEntry = (String, Kind, Fair, Option<Sampled>);
 
 /// What a legacy server is answered whose question does not reach its client.
 fn no(kind: Kind, refused: &Refused) -> Result<Raw, Raw> {

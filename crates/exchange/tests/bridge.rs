@@ -127,10 +127,12 @@ fn a_result_type_that_is_no_string_is_refused() {
 
 #[test]
 fn a_result_type_of_an_extension_needs_a_client_that_declared_one() {
-    let text = r#"{"resultType":"task","task":{"taskId":"1"}}"#;
+    let text = r#"{"resultType":"draft","draft":{"id":"1"}}"#;
     assert_eq!(answer(&call(Era::Modern), text), Err(Unfit::UnknownType));
     let declared = Bridge { extensions: Extensions::Declared, ..call(Era::Modern) };
-    assert_eq!(result(&declared, text), json!({"resultType": "task", "task": {"taskId": "1"}}));
+    assert_eq!(result(&declared, text), json!({"resultType": "draft", "draft": {"id": "1"}}));
+    // The gateway knows tasks, and has to have looked at them before.
+    assert_eq!(answer(&declared, r#"{"resultType":"task","taskId":"1"}"#), Err(Unfit::UnknownType));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use config::Gateway;
 use http::HeaderMap;
 use mcp::code::{ErrorObject, HEADER_MISMATCH, INVALID_PARAMS, UNSUPPORTED_VERSION};
 use mcp::header::{MCP_METHOD, MCP_NAME, MCP_PROTOCOL_VERSION, decode_value};
-use mcp::{Era, Message, Object, Raw, Request, Version, meta};
+use mcp::{Era, Message, Method, Object, Raw, Request, Version, meta};
 use upstream::{Level, Logs};
 
 /// What a modern request says about its client.
@@ -115,10 +115,9 @@ fn name_must_equal(headers: &HeaderMap, request: &Request) -> Result<(), ErrorOb
 }
 
 fn named_by(request: &Request) -> Option<&'static str> {
-    request.method.name_param().or_else(|| match request.method.as_str() {
-        "tasks/get" | "tasks/update" | "tasks/cancel" => Some("taskId"),
-        _ => None,
-    })
+    let method = &request.method;
+    let looks_after = matches!(method, Method::Task(_)) && method.exists_in(Era::Modern);
+    method.name_param().or_else(|| looks_after.then_some("taskId"))
 }
 
 /// How a header spells what the body says.
@@ -160,4 +159,11 @@ pub fn declares_extensions(capabilities: &Raw) -> exchange::Extensions {
         Some(extensions) if !extensions.is_empty() => exchange::Extensions::Declared,
         _ => exchange::Extensions::None,
     }
+}
+
+/// Whether the client understands tasks (`io.modelcontextprotocol/tasks`).
+#[must_use]
+pub fn declares_tasks(capabilities: &Raw) -> bool {
+    let extensions = Object::of(capabilities).and_then(|object| object.object("extensions"));
+    extensions.and_then(|extensions| extensions.get(meta::TASKS)).is_some_and(|settings| settings.is_object())
 }

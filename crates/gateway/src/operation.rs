@@ -8,6 +8,7 @@ mod list;
 mod own;
 mod read;
 mod subscribe;
+mod task;
 
 use std::borrow::Cow;
 use std::pin::Pin;
@@ -15,12 +16,13 @@ use std::sync::Arc;
 
 use audit::{Intent, Outcome, Pending};
 use catalogue::{Freshness, Missed, Seen, View};
+use exchange::task::Tasks;
 use exchange::{Again, Answer, Binding, Bridge, Digests, Exchange, Extensions, Rules, Session, Work};
 use http::HeaderMap;
 use mcp::code::{ErrorObject, METHOD_NOT_FOUND};
 use mcp::{Era, Kind, Method, Object, Raw, Request, meta};
 use policy::{Action, Denial, Operation, Permit};
-use upstream::{Call, Caller, Logs, ProgressToken, UpstreamError};
+use upstream::{Call, Caller, Logs, Mark, ProgressToken, UpstreamError};
 
 use crate::site::{LiveTarget, Site};
 use continuation::Start;
@@ -73,6 +75,7 @@ async fn carry_out(context: &Context, request: Request) -> Exchange {
         Method::Complete => complete::complete(context, request).await,
         Method::Subscribe if context.delivers() => subscribe::subscribe(context, &request).await,
         Method::Unsubscribe if context.delivers() => subscribe::unsubscribe(context, &request),
+        Method::Task(method) => task::look_after(context, *method, request).await,
         Method::Other(name) if !Method::is_core_name(name) => extension::route(context, request).await,
         Method::Initialize | Method::Subscribe | Method::Unsubscribe | Method::Listen | Method::Other(_) => {
             refused(&request, &unknown_method(&request.method))
@@ -187,7 +190,23 @@ async fn forward(context: &Context, request: Request, wanted: Wanted<'_>, unknow
         record.close(Outcome::Error(error.code));
         return refused(&request, &error);
     }
-    dispatch(context, request, permit, wanted.param_headers, record).await
+    let tasks = context
+        .site
+        .targets
+        .get(wanted.target)
+        .and_then(|live| task::maker(context, &request, live, &permit));
+    let freight = Freight { param_headers: wanted.param_headers, tasks, within: None };
+    dispatch(context, request, permit, freight, record).await
+}
+
+/// What goes with a request besides itself.
+struct Freight {
+    /// `Mcp-Param-*`.
+    param_headers: Vec<(String, String)>,
+    /// What it has to do with tasks.
+    tasks: Option<Tasks>,
+    /// The session it has to be asked in.
+    within: Option<Mark>,
 }
 
 /// The answer for a name or URI that leads nowhere, recorded like any other call.
@@ -201,7 +220,7 @@ async fn dispatch(
     context: &Context,
     request: Request,
     permit: Permit,
-    param_headers: Vec<(String, String)>,
+    freight: Freight,
     record: Pending,
 ) -> Exchange {
     let target = permit.operation().target.clone();
@@ -227,7 +246,7 @@ async fn dispatch(
     };
     let bridge = Bridge {
         era: context.caller.era,
-        method: request.method.clone(),
+        method: freight.bridged(&request.method),
         extensions: match context.caller.era {
             Era::Modern => crate::modern::declares_extensions(&context.caller.capabilities),
             Era::Legacy => Extensions::Declared,
@@ -238,11 +257,13 @@ async fn dispatch(
         progress: progress_token(&request.params).map(ProgressToken::new),
         params: request.params.clone(),
         logs: context.logs,
-        param_headers,
+        param_headers: freight.param_headers,
+        within: freight.within,
     };
     if let Some(session) = context.session.as_ref().filter(|_| context.delivers()) {
         live.upstream.attend(session.key(), session.interests().inbox());
     }
+    let tasks = freight.tasks;
     let lease = live.calls.token();
     let rules = rules(context, live, &target);
     let (progress, again) =
@@ -256,8 +277,19 @@ async fn dispatch(
                 call,
             });
             let (principal, desk) = (context.caller.principal.key(), context.site.desk.clone());
-            let work =
-                Work { reply, bridge, record, lease, rules, principal, desk, binding, again, progress };
+            let work = Work {
+                reply,
+                bridge,
+                record,
+                lease,
+                rules,
+                principal,
+                desk,
+                binding,
+                again,
+                progress,
+                tasks,
+            };
             Exchange::relayed(request.id, work)
         }
         Err(error) => {
@@ -267,6 +299,16 @@ async fn dispatch(
             let error = error.to_error(&target);
             record.close(Outcome::Error(error.code));
             refused(&request, &error)
+        }
+    }
+}
+
+impl Freight {
+    /// As what the answer is read: of a task that is waited for, it is that of the call which made it.
+    fn bridged(&self, method: &Method) -> Method {
+        match self.tasks {
+            Some(Tasks::Follower(_)) => Method::CallTool,
+            _ => method.clone(),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use catalogue::{Catalogue, Pager};
 use config::Gateway;
+use exchange::task::TaskIds;
 use exchange::{Bounds, Desk, DeskBounds, Quota, Session, Sessions, StreamBounds};
 use identity::{Authenticator, Resource};
 use net::{Drain, HostPolicy};
@@ -41,6 +42,8 @@ pub struct Site {
     pub sessions: Option<Sessions>,
     /// Where calls wait for people.
     pub desk: Desk,
+    /// The ids that clients have for tasks.
+    pub tasks: TaskIds,
     /// The open streams of HTTP+SSE clients.
     pub streams: Streams,
     /// How many resources each principal is subscribed to.

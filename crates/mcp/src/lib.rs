@@ -25,7 +25,7 @@ pub use code::ErrorObject;
 pub use envelope::{Body, Message, Notification, Outcome, Request, Response};
 pub use id::{Id, IdKey};
 pub use malformed::Malformed;
-pub use method::{Kind, Method};
+pub use method::{Kind, Method, TaskMethod};
 pub use object::Object;
 pub use raw::Raw;
 pub use splice::{Edit, Payload, Splice};

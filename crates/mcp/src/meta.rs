@@ -14,6 +14,10 @@ pub const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
 pub const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
 /// Which `subscriptions/listen` a notification belongs to.
 pub const SUBSCRIPTION_ID: &str = "io.modelcontextprotocol/subscriptionId";
+/// Which task a message of 2025-11-25 is about.
+pub const RELATED_TASK: &str = "io.modelcontextprotocol/related-task";
+/// The extension by which 2026-07-28 has tasks.
+pub const TASKS: &str = "io.modelcontextprotocol/tasks";
 /// The gateway's own: which target asks a question.
 pub const TARGET: &str = "dev.portcullis/target";
 /// The gateway's own: which targets are missing from a list, why, since when.

@@ -31,8 +31,23 @@ pub enum Method {
     Unsubscribe,
     /// `subscriptions/listen` (modern).
     Listen,
+    /// One of the methods that look after a task.
+    Task(TaskMethod),
     /// Anything else: an extension's, or unknown.
     Other(Box<str>),
+}
+
+/// What is wanted of a task (MCP 2025-11-25, Tasks; `io.modelcontextprotocol/tasks` for 2026-07-28).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TaskMethod {
+    /// `tasks/get`.
+    Get,
+    /// `tasks/result` (legacy).
+    Result,
+    /// `tasks/update` (modern).
+    Update,
+    /// `tasks/cancel`.
+    Cancel,
 }
 
 /// What a catalogue lists.
@@ -68,6 +83,10 @@ impl Method {
             "resources/subscribe" => Self::Subscribe,
             "resources/unsubscribe" => Self::Unsubscribe,
             "subscriptions/listen" => Self::Listen,
+            "tasks/get" => Self::Task(TaskMethod::Get),
+            "tasks/result" => Self::Task(TaskMethod::Result),
+            "tasks/update" => Self::Task(TaskMethod::Update),
+            "tasks/cancel" => Self::Task(TaskMethod::Cancel),
             other => Self::Other(other.into()),
         }
     }
@@ -88,18 +107,22 @@ impl Method {
             Self::Subscribe => "resources/subscribe",
             Self::Unsubscribe => "resources/unsubscribe",
             Self::Listen => "subscriptions/listen",
+            Self::Task(method) => method.as_str(),
             Self::Other(name) => name,
         }
     }
 
-    /// Whether the method exists in an era's core protocol (extensions aside).
+    /// Whether the method exists in an era: in its core protocol, or in the one extension that the gateway knows, tasks.
     #[must_use]
     pub fn exists_in(&self, era: Era) -> bool {
         match self {
-            Self::Initialize | Self::Ping | Self::SetLevel | Self::Subscribe | Self::Unsubscribe => {
-                era == Era::Legacy
-            }
-            Self::Discover | Self::Listen => era == Era::Modern,
+            Self::Initialize
+            | Self::Ping
+            | Self::SetLevel
+            | Self::Subscribe
+            | Self::Unsubscribe
+            | Self::Task(TaskMethod::Result) => era == Era::Legacy,
+            Self::Discover | Self::Listen | Self::Task(TaskMethod::Update) => era == Era::Modern,
             Self::Other(_) => false,
             _ => true,
         }
@@ -118,24 +141,30 @@ impl Method {
     /// Whether asking twice does no more than asking once, whatever the server.
     #[must_use]
     pub fn is_idempotent(&self) -> bool {
-        !matches!(self, Self::CallTool | Self::Other(_))
+        !matches!(self, Self::CallTool | Self::Task(TaskMethod::Update) | Self::Other(_))
     }
 
     /// Methods that an extension may not claim, because a revision's core defines or defined them.
     #[must_use]
     pub fn is_core_name(name: &str) -> bool {
-        const OTHERS: [&str; 7] = [
-            "sampling/createMessage",
-            "elicitation/create",
-            "roots/list",
-            "tasks/list",
-            "tasks/get",
-            "tasks/result",
-            "tasks/cancel",
-        ];
+        const OTHERS: [&str; 4] =
+            ["sampling/createMessage", "elicitation/create", "roots/list", "tasks/list"];
         !matches!(Self::parse(name), Self::Other(_))
             || OTHERS.contains(&name)
             || name.starts_with("notifications/")
+    }
+}
+
+impl TaskMethod {
+    /// The method's name on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "tasks/get",
+            Self::Result => "tasks/result",
+            Self::Update => "tasks/update",
+            Self::Cancel => "tasks/cancel",
+        }
     }
 }
 

@@ -30,6 +30,9 @@ pub enum Action {
     GetPrompt,
     /// `resources/read`, and completing a template's variables.
     ReadResource,
+    /// Looking after the task of this id (the server's own) that a call of the tool `item` made. Whoever may call the
+    /// tool may look after what became of their call, and nobody else.
+    Task(Box<str>),
     /// A method of an extension; `item` is what its parameters name, or empty.
     Extension(Box<str>),
 }
@@ -93,6 +96,14 @@ impl Permit {
     #[must_use]
     pub fn operation(&self) -> &Operation {
         &self.operation
+    }
+
+    /// The permit for the task called `id` that the permitted call of a tool made; `None`: it was no such call.
+    #[must_use]
+    pub fn for_task(&self, id: &str) -> Option<Self> {
+        let made = matches!(self.operation.action, Action::CallTool | Action::Task(_));
+        let operation = Operation { action: Action::Task(id.into()), ..self.operation.clone() };
+        made.then_some(Self { operation, principal: self.principal })
     }
 
     /// To whom.

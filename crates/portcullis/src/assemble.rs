@@ -8,6 +8,7 @@ use broker::{Broker, Sts};
 use catalogue::{Catalogue, Pager, Parts};
 use clock::Clock;
 use config::{Gateway, Inbound, Issuer, Limits, Outbound, Snapshot};
+use exchange::task::TaskIds;
 use exchange::{Desk, Quota, Sessions};
 use gateway::{Documents, LiveTarget, Site, Streams, Table};
 use identity::{Authenticator, KeySources, LocalIssuer, Resource};
@@ -164,6 +165,7 @@ impl House {
             upkeep,
             pager: Pager::new(self.0.sealer.clone(), &name, gateway.page_size),
             desk,
+            tasks: TaskIds::new(self.0.sealer.clone()),
             streams: before.map_or_else(Streams::default, |site| site.streams.clone()),
             subscriptions: before.map_or_else(Quota::default, |site| site.subscriptions.clone()),
             config: gateway.clone(),

@@ -3,11 +3,11 @@
 //! Says the same thing in either era's words. Decides nothing about when and where it is sent.
 
 use identity::Principal;
-use mcp::{Era, Method, Payload, Raw, Version};
+use mcp::{Era, Method, Payload, Raw, TaskMethod, Version};
 use policy::{Action, Permit};
 
 use crate::relay::{Asks, Relay};
-use crate::{Abilities, Call, Caller, Logs, Upkeep, UpstreamError, params};
+use crate::{Abilities, Call, Caller, Logs, Mark, Upkeep, UpstreamError, params};
 
 const EVERYTHING: Abilities = Abilities::FORM
     .with(Abilities::URL)
@@ -53,6 +53,7 @@ impl<'a> Ask<'a> {
             (Action::CallTool, Method::CallTool)
             | (Action::GetPrompt, Method::GetPrompt | Method::Complete)
             | (Action::ReadResource, Method::ReadResource | Method::Complete) => true,
+            (Action::Task(_), Method::Task(_)) => true,
             (Action::Extension(allowed), Method::Other(name)) => allowed == name,
             _ => false,
         };
@@ -87,11 +88,20 @@ impl<'a> Ask<'a> {
         }
     }
 
-    /// The name or URI that a modern request repeats in `Mcp-Name`.
+    /// In which session it has to be asked, where only that one will do.
+    pub(crate) fn within(&self) -> Option<Mark> {
+        match self {
+            Self::Call { call, .. } => call.within,
+            Self::Upkeep { .. } => None,
+        }
+    }
+
+    /// The name, URI or task that a modern request repeats in `Mcp-Name`.
     pub(crate) fn named(&self) -> Option<&'a str> {
         match *self {
             Self::Call { permit, call, .. } => {
-                call.method.name_param().map(|_| permit.operation().item.as_str())
+                let names = call.method.name_param().is_some() || matches!(call.method, Method::Task(_));
+                names.then(|| params::subject(permit))
             }
             Self::Upkeep { .. } => None,
         }
@@ -138,11 +148,13 @@ impl<'a> Ask<'a> {
     pub(crate) fn asks(&self, roots: Option<Raw>, most: usize) -> Asks {
         let (may, missing) = match *self {
             // Whoever speaks the modern way can be asked in the course of three methods only (MCP 2026-07-28, Multi
-            // round-trip requests).
+            // round-trip requests). Of these a call of a tool may be waited for as a task.
             Self::Call { caller, declared, call, .. } if caller.era == Era::Modern => {
-                match call.method.name_param() {
-                    Some(_) => (caller.abilities, EVERYTHING.without(declared)),
-                    None => (Abilities::NONE, Abilities::NONE),
+                let waits = call.method == Method::Task(TaskMethod::Result);
+                if waits || call.method.name_param().is_some() {
+                    (caller.abilities, EVERYTHING.without(declared))
+                } else {
+                    (Abilities::NONE, Abilities::NONE)
                 }
             }
             Self::Call { caller, .. } => (caller.abilities, Abilities::NONE),

@@ -55,7 +55,15 @@ pub struct Call {
     pub logs: Logs,
     /// `Mcp-Param-*` headers for a modern server: name and encoded value.
     pub param_headers: Vec<(String, String)>,
+    /// The session with a legacy server that it has to be asked in, where only that one will do. While others of the same
+    /// principal are open, it is found whichever client session they hang on.
+    pub within: Option<Mark>,
 }
+
+/// Names one session or connection with a server, for as long as it is open. Random, so that no two have the same, in this
+/// process or another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Mark(pub u64);
 
 /// A client's progress token, as it wrote it. A client that asks again for a call in progress may have another one then;
 /// clones share it.
@@ -138,6 +146,13 @@ pub struct ServerFacts {
     pub info: Option<Raw>,
     /// Its `instructions`.
     pub instructions: Option<String>,
+}
+
+impl Mark {
+    /// A mark that nothing has yet.
+    pub(crate) fn new() -> Self {
+        Self(u64::from_be_bytes(seal::random_bytes()))
+    }
 }
 
 impl Level {

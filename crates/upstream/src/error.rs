@@ -52,6 +52,9 @@ pub enum UpstreamError {
     /// The client answers a question that was not asked, or not this way: a legacy server has no state to go on from.
     #[error("was not asked: the client answered a question that is not open")]
     Unasked,
+    /// The session in which a task was made is over, and its server knows the task in no other.
+    #[error("has ended the session in which the task was made")]
+    Gone,
     /// The gateway is shutting down, or the call was cancelled.
     #[error("was given up: the call was cancelled")]
     Cancelled,
@@ -93,6 +96,10 @@ impl UpstreamError {
                                 the call without both.";
                 return ErrorObject::new(INVALID_PARAMS, sentence);
             }
+            Self::Gone => (
+                INVALID_PARAMS,
+                "knew the task in a session that is over, so the task is gone; call its tool again, if that is safe".to_owned(),
+            ),
             Self::Cancelled => (UNAVAILABLE, "was not waited for: the call was cancelled".to_owned()),
         };
         ErrorObject::new(code, format!("The server `{target}` {sentence}."))
@@ -111,7 +118,10 @@ impl UpstreamError {
     /// Whether the server cannot have seen the request, so that repeating it cannot run it twice.
     #[must_use]
     pub fn nothing_sent(&self) -> bool {
-        matches!(self, Self::Unreachable(_) | Self::NoCredential(_) | Self::Busy(_) | Self::Unasked)
+        matches!(
+            self,
+            Self::Unreachable(_) | Self::NoCredential(_) | Self::Busy(_) | Self::Unasked | Self::Gone
+        )
     }
 }
 

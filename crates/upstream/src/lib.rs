@@ -23,7 +23,7 @@ mod upstream;
 
 pub use abilities::{Abilities, unasked};
 pub use board::NotSubscribed;
-pub use call::{Affinity, Call, Caller, Level, Logs, ProgressToken, ServerFacts, SessionKey, Upkeep};
+pub use call::{Affinity, Call, Caller, Level, Logs, Mark, ProgressToken, ServerFacts, SessionKey, Upkeep};
 pub use error::UpstreamError;
 pub use hub::Subscription;
 pub use inbox::{Inbox, InboxBounds, Notice, Update};

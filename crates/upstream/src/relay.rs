@@ -2,7 +2,7 @@
 //!
 //! Pure: the drivers read and write, this decides. A message reaches the client only when it belongs to its call.
 
-use mcp::{Edit, Message, Notification, Object, Payload, Raw, Request, Response, Splice};
+use mcp::{Edit, Message, Notification, Object, Payload, Raw, Request, Response, Splice, meta};
 
 use crate::call::ProgressToken;
 use crate::question::{Kind, Question};
@@ -42,6 +42,8 @@ pub struct Asks {
 pub enum Event {
     /// A notification for the client, its token already the client's own.
     Notification(Payload),
+    /// The same, and about a task, whose id in it is the server's own.
+    OfTask(Payload),
     /// A question for the client; more follows.
     Question(Question),
     /// The answer; its id is still ours.
@@ -86,9 +88,18 @@ impl Relay {
     }
 
     fn notification(&self, notification: Notification) -> Verdict {
+        let related = notification.params.meta().is_some_and(|meta| meta.has(meta::RELATED_TASK));
+        match self.judged(notification) {
+            Verdict::Deliver(Event::Notification(text)) if related => Verdict::Deliver(Event::OfTask(text)),
+            verdict => verdict,
+        }
+    }
+
+    fn judged(&self, notification: Notification) -> Verdict {
         match notification.method.as_str() {
             "notifications/progress" => self.progress(&notification),
             "notifications/message" => self.log(&notification),
+            "notifications/tasks/status" => Verdict::Deliver(Event::OfTask(notification.text.into())),
             // Feeds and lifecycle are between the gateway and the server.
             "notifications/cancelled"
             | "notifications/initialized"
@@ -97,6 +108,7 @@ impl Relay {
             | "notifications/resources/list_changed"
             | "notifications/resources/updated"
             | "notifications/subscriptions/acknowledged"
+            | "notifications/tasks"
             | "notifications/elicitation/complete" => Verdict::Drop("a notification for the gateway"),
             _ => Verdict::Deliver(Event::Notification(notification.text.into())),
         }
@@ -184,15 +196,25 @@ pub fn presentable(capabilities: &Raw) -> Raw {
     if object.is_empty() {
         return capabilities.clone();
     }
-    let extensions = object.object("extensions");
     let roots = object.object("roots");
     let mut edit = Edit::of(&object).remove("tasks");
     if let Some(roots) = &roots {
         // The gateway does not pass on that they changed.
         edit = edit.set("roots", Edit::of(roots).remove("listChanged").finish());
     }
-    if let Some(extensions) = &extensions {
-        edit = edit.set("extensions", Edit::of(extensions).remove("io.modelcontextprotocol/tasks").finish());
-    }
     edit.finish().into_raw()
+}
+
+/// The same, of a client that does not speak the tasks of modern servers, or for a server that does not.
+#[must_use]
+pub(crate) fn without_tasks(capabilities: &Raw) -> Raw {
+    let capabilities = presentable(capabilities);
+    let Some(object) = Object::of(&capabilities) else { return capabilities };
+    match object.object("extensions") {
+        Some(extensions) if extensions.has(meta::TASKS) => {
+            let extensions = Edit::of(&extensions).remove(meta::TASKS).finish();
+            Edit::of(&object).set("extensions", extensions).finish().into_raw()
+        }
+        _ => capabilities,
+    }
 }

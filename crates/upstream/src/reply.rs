@@ -2,13 +2,16 @@
 
 use mcp::{Outcome, Response};
 
-use crate::{Event, UpstreamError, duplex, streamable};
+use crate::{Event, Mark, UpstreamError, duplex, streamable};
 
 /// An answer in progress: notifications while it lasts, and at last the response.
 ///
 /// Dropping it unfinished cancels the call at its server: a modern one sees its stream closed, a legacy one gets
 /// `notifications/cancelled`.
-pub struct Reply(Source);
+pub struct Reply {
+    source: Source,
+    mark: Option<Mark>,
+}
 
 enum Source {
     /// The whole answer came at once.
@@ -30,20 +33,26 @@ impl Reply {
     /// # Errors
     /// The call failed, or ended already; it is over then, and cancelled at the server.
     pub async fn next(&mut self) -> Result<Event, UpstreamError> {
-        let event = match &mut self.0 {
+        let event = match &mut self.source {
             Source::Stream(stream) => stream.next().await,
             Source::Duplex(stream) => stream.next().await,
             Source::Batch(events) => events.next().ok_or_else(over),
-            Source::Whole(_) => match std::mem::replace(&mut self.0, Source::Over) {
+            Source::Whole(_) => match std::mem::replace(&mut self.source, Source::Over) {
                 Source::Whole(response) => Ok(Event::Final(response)),
                 _ => Err(over()),
             },
             Source::Over => Err(over()),
         };
         if matches!(event, Ok(Event::Final(_)) | Err(_)) {
-            self.0 = Source::Over;
+            self.source = Source::Over;
         }
         event.and_then(checked)
+    }
+
+    /// The session or connection it comes from, where the server knows what was made in it nowhere else.
+    #[must_use]
+    pub fn mark(&self) -> Option<Mark> {
+        self.mark
     }
 
     /// Waits for the response and leaves out what comes before it.
@@ -59,19 +68,29 @@ impl Reply {
     }
 
     pub(crate) fn whole(response: Response) -> Self {
-        Self(Source::Whole(response))
+        Self::of(Source::Whole(response), None)
     }
 
     pub(crate) fn batch(events: Vec<Event>) -> Self {
-        Self(Source::Batch(events.into_iter()))
+        Self::of(Source::Batch(events.into_iter()), None)
     }
 
     pub(crate) fn streamed(stream: streamable::CallStream) -> Self {
-        Self(Source::Stream(Box::new(stream)))
+        Self::of(Source::Stream(Box::new(stream)), None)
     }
 
     pub(crate) fn duplex(stream: duplex::CallStream) -> Self {
-        Self(Source::Duplex(Box::new(stream)))
+        let mark = Some(stream.mark());
+        Self::of(Source::Duplex(Box::new(stream)), mark)
+    }
+
+    /// The same, from the session of this mark.
+    pub(crate) fn marked(self, mark: Option<Mark>) -> Self {
+        Self { mark, ..self }
+    }
+
+    fn of(source: Source, mark: Option<Mark>) -> Self {
+        Self { source, mark }
     }
 }
 
@@ -91,7 +110,7 @@ fn over() -> UpstreamError {
 
 impl std::fmt::Debug for Reply {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let source = match &self.0 {
+        let source = match &self.source {
             Source::Whole(_) => "whole",
             Source::Batch(_) => "batch",
             Source::Stream(_) => "stream",

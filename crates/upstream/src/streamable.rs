@@ -94,6 +94,11 @@ impl Streamable {
         }
     }
 
+    /// Whether the server is known to be legacy.
+    pub(crate) fn is_legacy(&self) -> bool {
+        self.known.get().is_some_and(|dialect| dialect != Dialect::Modern)
+    }
+
     /// Asks in another dialect, if the server turns out to speak one now; otherwise its refusal stands.
     async fn reconsider(
         &self,

@@ -78,6 +78,15 @@ impl Upstream {
         &self.0.target.name
     }
 
+    /// Whether the server is known to speak no revision but legacy ones, as far as it was asked by now.
+    #[must_use]
+    pub fn is_legacy(&self) -> bool {
+        match &self.0.driver {
+            Driver::Url(driver) => driver.is_legacy(),
+            Driver::Child(_) => false,
+        }
+    }
+
     /// Whether `other` is a handle for the same live target.
     #[must_use]
     pub fn is(&self, other: &Self) -> bool {

@@ -5,8 +5,11 @@ mod support;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use mcp::Raw;
-use portcullis_upstream::{Abilities, Level, Logs, SessionKey, Upkeep, Upstream, UpstreamError};
+use mcp::{Method, Raw, TaskMethod};
+use policy::Action;
+use portcullis_upstream::{
+    Abilities, Call, Caller, Level, Logs, SessionKey, Upkeep, Upstream, UpstreamError,
+};
 use serde_json::{Value, json};
 use support::*;
 use tokio_util::sync::CancellationToken;
@@ -116,6 +119,29 @@ async fn forgotten_session_is_healed_once_with_its_log_level() {
     assert_eq!(levels.len(), 2);
     assert!(levels.iter().all(|seen| seen.body["params"]["level"] == "info"));
     assert_eq!(levels[1].header("mcp-session-id"), Some("s-2"));
+}
+
+#[tokio::test]
+async fn task_is_asked_about_in_the_session_that_made_it_and_in_no_other() {
+    let server = Server::start(legacy(|seen| result(seen, json!({ "taskId": "own" })))).await;
+    let upstream = upstream(&server);
+    let (first, second, bob) = (caller("alice", Some(1)), caller("alice", Some(2)), caller("bob", Some(3)));
+    let mark = dispatch(&upstream, &first, tool_call()).await.unwrap().mark();
+    assert!(mark.is_some());
+    for caller in [&second, &bob] {
+        dispatch(&upstream, caller, tool_call()).await.unwrap();
+    }
+    let get = || Call { method: Method::Task(TaskMethod::Get), within: mark, ..tool_call() };
+    let ask = async |caller: &Caller| {
+        let permit = permit(caller, Action::CallTool, "read").for_task("own").unwrap();
+        upstream.dispatch(&permit, caller, get()).await
+    };
+    ask(&second).await.unwrap();
+    assert_eq!(server.of("tasks/get")[0].header("mcp-session-id"), Some("s-1"));
+    assert!(matches!(ask(&bob).await, Err(UpstreamError::Gone)), "it is somebody else's");
+    upstream.end_session(SessionKey(1)).await;
+    assert!(matches!(ask(&second).await, Err(UpstreamError::Gone)));
+    assert_eq!((server.count("tasks/get"), server.count("initialize")), (1, 3), "none was opened for it");
 }
 
 #[tokio::test]

@@ -3,9 +3,9 @@
 
 mod support;
 
-use mcp::{Method, Raw};
+use mcp::{Method, Raw, TaskMethod};
 use policy::Action;
-use portcullis_upstream::{Level, Logs, Upkeep, UpstreamError};
+use portcullis_upstream::{Call, Level, Logs, Upkeep, UpstreamError};
 use serde_json::json;
 use support::*;
 use tokio_util::sync::CancellationToken;
@@ -16,6 +16,7 @@ const KEY: &str = "io.modelcontextprotocol";
 async fn request_says_who_asks_and_what() {
     let server = Server::start(modern(|seen| result(seen, json!({ "resultType": "complete" })))).await;
     let mut alice = alice();
+    alice.era = mcp::Era::Modern;
     alice.capabilities = Raw::value(
         &json!({ "sampling": {}, "roots": {}, "extensions": { "a/b": {}, "io.modelcontextprotocol/tasks": {} } }),
     );
@@ -43,13 +44,29 @@ async fn request_says_who_asks_and_what() {
     assert_eq!(sent.meta(&format!("{KEY}/clientInfo"))["name"], "ide");
     assert_eq!(
         sent.meta(&format!("{KEY}/clientCapabilities")),
-        &json!({ "roots": {}, "extensions": { "a/b": {} } })
+        &json!({ "roots": {}, "extensions": { "a/b": {}, "io.modelcontextprotocol/tasks": {} } })
     );
     assert_eq!(sent.meta(&format!("{KEY}/logLevel")), "error");
     assert_eq!(sent.meta("progressToken"), &sent.body["id"]);
     assert_eq!(sent.meta("traceparent"), "00-1");
     assert_eq!(server.count("initialize"), 0);
     assert_eq!(server.count("server/discover"), 1);
+}
+
+#[tokio::test]
+async fn tasks_are_declared_for_a_legacy_client_where_they_can_be_waited_for() {
+    let server = Server::start(modern(|seen| result(seen, json!({ "resultType": "complete" })))).await;
+    let (upstream, alice) = (upstream(&server), alice());
+    call(&upstream, &alice, tool_call()).await.unwrap();
+    let get = Call { method: Method::Task(TaskMethod::Get), ..tool_call() };
+    let permit = permit(&alice, Action::CallTool, "read").for_task("own").unwrap();
+    upstream.dispatch(&permit, &alice, get).await.unwrap();
+    let declared = json!({ "extensions": { "io.modelcontextprotocol/tasks": {} } });
+    for method in ["tools/call", "tasks/get"] {
+        assert_eq!(server.of(method)[0].meta(&format!("{KEY}/clientCapabilities")), &declared, "{method}");
+    }
+    let sent = &server.of("tasks/get")[0];
+    assert_eq!((sent.header("mcp-name"), &sent.body["params"]["taskId"]), (Some("own"), &json!("own")));
 }
 
 #[tokio::test]

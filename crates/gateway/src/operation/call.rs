@@ -10,13 +10,14 @@ use policy::Action;
 use super::{Context, Wanted, forward, leads_nowhere, missing, refused};
 
 /// `tools/call`.
-pub(super) async fn tool(context: &Context, request: Request) -> Exchange {
+pub(super) async fn tool(context: &Context, mut request: Request) -> Exchange {
     let Some(name) = request.params.string("name") else { return refused(&request, &nameless()) };
     let unknown = ErrorObject::new(INVALID_PARAMS, format!("Unknown tool: {name}"));
     let item = match context.site.catalogue.find(&context.caller, Kind::Tool, &name).await {
         Ok(item) => item,
         Err(missed) => return leads_nowhere(context, &request, &name, &missing(missed, unknown)),
     };
+    super::task::prepare(context, &mut request, &item);
     named(context, request, &item, Action::CallTool, &unknown).await
 }
 

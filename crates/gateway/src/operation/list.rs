@@ -27,6 +27,7 @@ pub(super) async fn list(context: &Context, kind: Kind, request: &Request) -> Ex
     if let Some(session) = &context.session {
         session.interests().see_list(kind, seen.view.digest(kind));
     }
+    let page = if context.caller.era == Era::Modern { page.for_modern() } else { page };
     let mut more = Vec::new();
     if context.caller.era == Era::Modern {
         // It is this principal's own, whatever the servers say of their parts of it.

@@ -141,7 +141,7 @@ fn list_capability(context: &Context) -> Value {
     if context.delivers() { json!({ "listChanged": true }) } else { json!({}) }
 }
 
-/// No tasks: nothing is advertised that the gateway does not deliver.
+/// Nothing is advertised that the gateway does not deliver.
 fn add_capabilities(
     context: &Context,
     server: &Value,
@@ -165,10 +165,35 @@ fn add_capabilities(
         all.insert("logging".to_owned(), json!({}));
     }
     let declared = server.get("extensions").and_then(Value::as_object);
-    for (name, settings) in
-        declared.into_iter().flatten().filter(|(name, _)| name.as_str() != "io.modelcontextprotocol/tasks")
-    {
+    for (name, settings) in declared.into_iter().flatten().filter(|(name, _)| name.as_str() != keys::TASKS) {
         extensions.entry(name.clone()).or_insert_with(|| settings.clone());
+    }
+    add_tasks(context.caller.era, server, all, extensions);
+}
+
+/// Tasks, in the words of the client's era, whichever the server's are. No `list`: the gateway keeps none.
+fn add_tasks(
+    era: Era,
+    server: &Value,
+    all: &mut Map<String, Value>,
+    extensions: &mut BTreeMap<String, Value>,
+) {
+    let extension = server.pointer("/extensions").is_some_and(|all| all.get(keys::TASKS).is_some());
+    let core = server.pointer("/tasks/requests/tools/call").is_some();
+    if !extension && !core {
+        return;
+    }
+    match era {
+        Era::Modern => {
+            extensions.entry(keys::TASKS.to_owned()).or_insert_with(|| json!({}));
+        }
+        Era::Legacy => {
+            let tasks =
+                all.entry("tasks").or_insert_with(|| json!({ "requests": { "tools": { "call": {} } } }));
+            if extension || server.pointer("/tasks/cancel").is_some() {
+                tasks["cancel"] = json!({});
+            }
+        }
     }
 }
 

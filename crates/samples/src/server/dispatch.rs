@@ -55,7 +55,7 @@ pub(super) fn initialize(sample: &Sample, version: Version) -> Value {
 async fn carry_out(sample: &Sample, asked: Asked) -> Result<Value, ErrorObject> {
     let Asked { request, era, caller, notices } = asked;
     let Request { method, params, .. } = request;
-    if !method.exists_in(era) {
+    if !method.exists_in(era) || matches!(method, Method::Task(_)) {
         return Err(ErrorObject::new(METHOD_NOT_FOUND, format!("Method not found: {method}")));
     }
     match method {
@@ -70,7 +70,9 @@ async fn carry_out(sample: &Sample, asked: Asked) -> Result<Value, ErrorObject> 
             Err(ErrorObject::new(METHOD_NOT_FOUND, format!("Method not found: {method}")))
         }
         // What is left of the legacy methods has an empty result; a transport with sessions has acted on it already.
-        Method::Ping | Method::SetLevel | Method::Initialize | Method::Other(_) => Ok(json!({})),
+        Method::Ping | Method::SetLevel | Method::Initialize | Method::Task(_) | Method::Other(_) => {
+            Ok(json!({}))
+        }
     }
 }
 

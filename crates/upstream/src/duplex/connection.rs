@@ -19,7 +19,7 @@ use super::table::{Heard, Table};
 use super::task::Task;
 use super::waiter::{Role, Waiter};
 use crate::relay::{Asks, Relay};
-use crate::{Level, Logs, ProgressToken, ServerFacts, Upkeep, UpstreamError, params};
+use crate::{Level, Logs, Mark, ProgressToken, ServerFacts, Upkeep, UpstreamError, params};
 
 #[cfg(test)]
 mod tests;
@@ -36,6 +36,7 @@ pub(super) struct Connection(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     server: Arc<str>,
+    mark: Mark,
     mailbox: mpsc::Sender<Outgoing>,
     next_id: AtomicU64,
     given_up: Arc<Notify>,
@@ -90,6 +91,7 @@ impl Connection {
         let (mailbox, requests) = mpsc::channel(MAILBOX_MAX);
         let shared = Shared {
             server: link.server.clone(),
+            mark: Mark::new(),
             mailbox,
             next_id: AtomicU64::new(1),
             given_up: Arc::new(Notify::new()),
@@ -116,6 +118,11 @@ impl Connection {
             let _ = end.set(task.run(changes).await);
         });
         Self(Arc::new(shared))
+    }
+
+    /// Names the connection.
+    pub(super) fn mark(&self) -> Mark {
+        self.0.mark
     }
 
     /// Hands a request over; `text` writes it around its id. Resolves when it is on its way.

@@ -25,7 +25,7 @@ use super::waiter::Role;
 use crate::abilities;
 use crate::ask::Ask;
 use crate::relay::Asks;
-use crate::{Affinity, Caller, Deps, Logs, ServerFacts, SessionKey, UpstreamError, facts, params};
+use crate::{Affinity, Caller, Deps, Logs, Mark, ServerFacts, SessionKey, UpstreamError, facts, params};
 
 /// Connections and remembered failures of one target, whatever its own bound.
 const SLOTS_MAX: usize = 4096;
@@ -151,7 +151,11 @@ impl Connections {
     }
 
     async fn send(&self, ask: Ask<'_>) -> Result<CallStream, (Option<Used>, UpstreamError)> {
-        let lease = self.connection(ask.caller()).await.map_err(|error| (None, error))?;
+        let lease = match ask.within().zip(ask.caller()) {
+            Some((mark, caller)) => self.marked(caller, mark),
+            None => self.connection(ask.caller()).await,
+        };
+        let lease = lease.map_err(|error| (None, error))?;
         let connection = lease.connection();
         self.set_level(connection, ask.logs()).await;
         let asks = match (connection.version().era(), self.0.opener.affinity(ask.caller())) {
@@ -191,6 +195,25 @@ impl Connections {
         if let Err(error) = answered {
             tracing::debug!(target.name = self.0.opener.name(), %error, "the log level was not set");
         }
+    }
+
+    /// The open connection of this mark, if it is one of `caller`'s principal, or everyone's.
+    fn marked(&self, caller: &Caller, mark: Mark) -> Result<Lease, UpstreamError> {
+        let shared = self.0.opener.affinity(Some(caller)) == Affinity::Gateway;
+        let own = |affinity: &Affinity| match affinity {
+            Affinity::Session(principal, _) | Affinity::Principal(principal, _) => {
+                *principal == caller.principal.key()
+            }
+            Affinity::Gateway => shared,
+        };
+        let slots = self.slots();
+        let mut open =
+            slots.iter().filter(|(affinity, _)| own(affinity)).filter_map(|(_, slot)| match slot {
+                Slot::Open { connection, .. } if connection.is_open() => Some(connection),
+                _ => None,
+            });
+        let found = open.find(|connection| connection.mark() == mark);
+        found.map(Connection::lease).ok_or(UpstreamError::Gone)
     }
 
     /// The caller's connection, opened if needed.

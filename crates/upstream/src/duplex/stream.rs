@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::connection::Lease;
 use super::waiter::{Role, Waiter};
-use crate::{Event, UpstreamError};
+use crate::{Event, Mark, UpstreamError};
 
 /// How long a server that let a request time out has to answer a ping.
 const PROBE: Duration = Duration::from_secs(5);
@@ -68,6 +68,11 @@ impl CallStream {
                 return Err(self.time_out(self.patience.idle));
             }
         }
+    }
+
+    /// Names the connection it comes over.
+    pub(crate) fn mark(&self) -> Mark {
+        self.lease.connection().mark()
     }
 
     /// Resolves when the request is on its way to the server.

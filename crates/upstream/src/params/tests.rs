@@ -31,6 +31,7 @@ fn call(method: Method, params: &str) -> Call {
         progress: None,
         logs: Logs::Off,
         param_headers: Vec::new(),
+        within: None,
     }
 }
 

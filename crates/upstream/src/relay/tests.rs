@@ -108,10 +108,27 @@ fn what_the_gateway_does_not_carry_is_not_presented() {
         "sampling": {}, "elicitation": { "url": {} }, "roots": { "listChanged": true }, "tasks": {}, "experimental": { "a": 1 },
         "extensions": { "io.modelcontextprotocol/tasks": {}, "io.modelcontextprotocol/ui": { "mimeTypes": [] } }
     });
-    let expected = json!({
+    let mut expected = json!({
         "sampling": {}, "elicitation": { "url": {} }, "roots": {}, "experimental": { "a": 1 }, "extensions": { "io.modelcontextprotocol/ui": { "mimeTypes": [] } } });
+    assert_eq!(without_tasks(&Raw::value(&declared)).to_value(), expected);
+    expected["extensions"]["io.modelcontextprotocol/tasks"] = json!({});
     assert_eq!(presentable(&Raw::value(&declared)).to_value(), expected);
     assert_eq!(presentable(&Raw::value(&json!([]))).as_str(), "{}");
+}
+
+#[test]
+fn notifications_about_tasks_are_told_apart_and_those_of_feeds_are_dropped() {
+    let relay = relay(Logs::ServersChoice);
+    let said = |method: &str, params: Value| {
+        relay.judge(message(&json!({ "jsonrpc": "2.0", "method": method, "params": params })))
+    };
+    let related = json!({ "level": "info", "data": 1, "_meta": { "io.modelcontextprotocol/related-task": { "taskId": "t" } } });
+    for verdict in
+        [said("notifications/tasks/status", json!({ "taskId": "t" })), said("notifications/message", related)]
+    {
+        assert!(matches!(verdict, Verdict::Deliver(Event::OfTask(_))), "{verdict:?}");
+    }
+    assert!(matches!(said("notifications/tasks", json!({ "taskId": "t" })), Verdict::Drop(_)));
 }
 
 #[test]

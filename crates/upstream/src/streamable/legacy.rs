@@ -22,7 +22,15 @@ pub(super) async fn ask(driver: &Streamable, ask: &Ask<'_>, deadline: Deadline) 
     let mut healed = false;
     loop {
         // What is rare is boxed: a call in progress should not carry the room for it.
-        let session = match driver.sessions.open(ask.caller()) {
+        let bound = ask.within().zip(ask.caller());
+        let open = match bound {
+            Some((mark, caller)) => {
+                let marked = driver.sessions.marked(caller, mark);
+                Some(marked.ok_or(Failure::Final(UpstreamError::Gone))?)
+            }
+            None => driver.sessions.open(ask.caller()),
+        };
+        let session = match open {
             Some(session) => session,
             None => {
                 deadline.within(Box::pin(driver.sessions.get(ask.caller()))).await?.map_err(Failure::from)?
@@ -51,12 +59,17 @@ pub(super) async fn ask(driver: &Streamable, ask: &Ask<'_>, deadline: Deadline) 
             // The server refused the request unseen, so even a call with effects may be sent again.
             unfinished.finish();
             driver.sessions.forget(ask.caller(), &session);
+            if bound.is_some() {
+                return Err(Failure::Final(UpstreamError::Gone));
+            }
             level = lowest(level, session.level());
             healed = true;
             continue;
         }
         let asks = ask.asks(driver.endpoint.roots(), driver.endpoint.deps.limits.questions);
+        let mark = session.mark();
         return reply(received, ask.relay(id, asks), Peer::Session(unfinished), deadline)
+            .map(|reply| reply.marked(mark))
             .map_err(Failure::Final);
     }
 }

@@ -16,7 +16,7 @@ use super::endpoint::{Endpoint, PROTOCOL_VERSION, Parcel, RESUME_FROM, Repeat, S
 use crate::ask::Ask;
 use crate::deadline::Deadline;
 use crate::relay::answer_to_server;
-use crate::{Level, ServerFacts, UpstreamError, facts, params};
+use crate::{Level, Mark, ServerFacts, UpstreamError, facts, params};
 
 /// Answers to a server's own requests that may be on their way at a time; a server that asks faster is not answered.
 const ANSWERS_MAX: usize = 8;
@@ -27,6 +27,7 @@ const NO_LEVEL: u8 = u8::MAX;
 pub(super) struct Session {
     endpoint: Arc<Endpoint>,
     id: Option<HeaderValue>,
+    mark: Mark,
     facts: Arc<ServerFacts>,
     /// The most talkative level that was asked for.
     level: AtomicU8,
@@ -57,6 +58,7 @@ impl Session {
         Self {
             endpoint: endpoint.clone(),
             id,
+            mark: Mark::new(),
             facts: Arc::new(facts),
             level: AtomicU8::new(NO_LEVEL),
             setting_level: tokio::sync::Mutex::default(),
@@ -70,6 +72,11 @@ impl Session {
     /// What the server said about itself.
     pub(super) fn facts(&self) -> &Arc<ServerFacts> {
         &self.facts
+    }
+
+    /// Names the session; `None` where there is none: whatever is asked then has no other place to be asked in.
+    pub(super) fn mark(&self) -> Option<Mark> {
+        self.id.is_some().then_some(self.mark)
     }
 
     /// The revision that the server chose.

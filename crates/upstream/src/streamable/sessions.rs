@@ -11,7 +11,7 @@ use super::handshake::{OpenError, shake};
 use super::session::Session;
 use super::slots::{Bounds, Full, Slot, Slots};
 use crate::facts::FactsCache;
-use crate::{Affinity, Caller, SessionKey, UpstreamError};
+use crate::{Affinity, Caller, Mark, SessionKey, UpstreamError};
 
 const REAP_EVERY: Duration = Duration::from_secs(60);
 /// Farewells at a time.
@@ -50,6 +50,12 @@ impl Sessions {
     pub(super) fn open(&self, caller: Option<&Caller>) -> Option<Arc<Session>> {
         let affinity = caller.map_or(Affinity::Gateway, Caller::affinity);
         self.shared.lock().slots.get(&affinity)?.lock().session.clone()
+    }
+
+    /// The open session of this mark, if it is one of `caller`'s principal.
+    pub(super) fn marked(&self, caller: &Caller, mark: Mark) -> Option<Arc<Session>> {
+        let own = self.open(Some(caller)).filter(|session| session.mark() == Some(mark));
+        own.or_else(|| self.shared.lock().slots.marked(caller.principal.key(), mark))
     }
 
     /// The session of `caller`, or the gateway's own; opens it when there is none.

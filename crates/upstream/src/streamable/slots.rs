@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use super::handshake::OpenError;
 use super::session::Session;
 use super::turn::Turn;
-use crate::{Affinity, SessionKey};
+use crate::{Affinity, Mark, SessionKey};
 
 /// A session that belongs to no client session and that nobody used for this long is ended.
 const IDLE: Duration = Duration::from_secs(10 * 60);
@@ -84,6 +84,13 @@ impl Slots {
     /// The place of this affinity, if there is one.
     pub(super) fn get(&self, affinity: &Affinity) -> Option<&Arc<Slot>> {
         self.by_affinity.get(affinity)
+    }
+
+    /// The session of this mark, if it is one of `principal`'s.
+    pub(super) fn marked(&self, principal: PrincipalKey, mark: Mark) -> Option<Arc<Session>> {
+        let own = self.by_affinity.iter().filter(|(affinity, _)| holder(affinity) == Some(principal));
+        let mut sessions = own.filter_map(|(_, slot)| slot.lock().session.clone());
+        sessions.find(|session| session.mark() == Some(mark))
     }
 
     /// Whether there are none.

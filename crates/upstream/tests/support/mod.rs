@@ -372,6 +372,7 @@ pub fn tool_call() -> Call {
         progress: None,
         logs: Logs::Off,
         param_headers: Vec::new(),
+        within: None,
     }
 }
 
@@ -397,7 +398,7 @@ pub async fn call(
             Event::Notification(text) => {
                 notifications.push(serde_json::from_slice(&text.into_bytes()).unwrap())
             }
-            Event::Question(_) => {}
+            Event::Question(_) | Event::OfTask(_) => {}
             Event::Final(response) => return Ok((notifications, outcome(&response))),
         }
     }

@@ -1,0 +1,136 @@
+//! Tasks: calls of tools that may become one, and `tasks/get`, `tasks/result`, `tasks/update`, `tasks/cancel`.
+//!
+//! A task is looked after at the target that made it, by whoever made it, as long as they may call its tool. There is no
+//! `tasks/list`: nothing about tasks is kept here, and a server's own list may be one of many principals.
+
+mod bridged;
+
+use std::sync::Arc;
+
+use audit::{Outcome, Pending};
+use catalogue::{Item, TaskSupport};
+use exchange::Exchange;
+use exchange::task::{Generation, Keeper, Link, Maker, Owner, Task, Tasks, Then, unknown};
+use mcp::code::{ErrorObject, INVALID_PARAMS, MISSING_CAPABILITY};
+use mcp::{Edit, Era, Method, Object, Request, TaskMethod, Version, meta};
+use policy::{Action, Denial, Operation, Permit};
+use serde_json::json;
+
+use super::{Context, Freight, dispatch, intent, leads_nowhere, refused};
+use crate::modern;
+use crate::site::LiveTarget;
+
+/// Looks after a task.
+pub(super) async fn look_after(context: &Context, method: TaskMethod, request: Request) -> Exchange {
+    if context.caller.era == Era::Modern && !modern::declares_tasks(&context.caller.capabilities) {
+        return refused(&request, &undeclared());
+    }
+    let Some(shown) = request.params.string("taskId") else {
+        let sentence = "`taskId` is missing, or not a string; say which task is meant.";
+        return refused(&request, &ErrorObject::new(INVALID_PARAMS, sentence));
+    };
+    // An id is as good as a name: whose it is not learns nothing of it, and no record repeats it.
+    let opened = context.site.tasks.open(&owner(context), &shown);
+    let found =
+        opened.and_then(|task| Some((context.site.targets.get_key_value(task.target.as_str())?, task)));
+    let Some(((target, live), task)) = found else {
+        return leads_nowhere(context, &request, "", &unknown());
+    };
+    let record = Pending::open(intent(context, &request.method, target, &task.tool));
+    let permit = match permit(context, target, &task) {
+        Ok(permit) => permit,
+        Err(Denial::Hidden) => {
+            record.close(Outcome::Denied);
+            return refused(&request, &unknown());
+        }
+    };
+    if task.generation != words(context.caller.era) {
+        let errand = bridged::Errand { context, live, permit, task, shown };
+        return errand.run(method, request, record).await;
+    }
+    let within = task.mark;
+    let tasks = Some(Tasks::Keeper(Keeper { task, shown, method }));
+    dispatch(context, request, permit, Freight { param_headers: Vec::new(), tasks, within }, record).await
+}
+
+/// Has a tool that only works as a task called as one, for a client that does not know to ask for it.
+pub(super) fn prepare(context: &Context, request: &mut Request, item: &Item) {
+    let required = item.task_support == TaskSupport::Required;
+    if !required || knows_core(context) || request.params.has("task") {
+        return;
+    }
+    let params = Edit::of(&request.params).set("task", &b"{}"[..]).finish().into_raw();
+    if let Some(params) = Object::of(&params) {
+        request.params = params;
+    }
+}
+
+/// What is done if the server makes a task of this request; `None`: it cannot.
+pub(super) fn maker(
+    context: &Context,
+    request: &Request,
+    live: &LiveTarget,
+    permit: &Permit,
+) -> Option<Tasks> {
+    let asked = request.method == Method::CallTool && request.params.object("task").is_some();
+    let (core, extension) = match context.caller.era {
+        _ if request.method != Method::CallTool => return None,
+        Era::Legacy if asked && knows_core(context) => {
+            let tell = Then::Tell(Generation::Core);
+            (Some(tell), Some(tell))
+        }
+        Era::Legacy if live.upstream.is_legacy() && !asked => return None,
+        Era::Legacy => (asked.then_some(Then::Wait), Some(Then::Wait)),
+        Era::Modern => {
+            let declared = modern::declares_tasks(&context.caller.capabilities);
+            let tell = Then::Tell(Generation::Extension);
+            // A task of a legacy server asks its questions of whoever waits for its result.
+            let asks = !live.upstream.abilities(&context.caller).is_empty();
+            let core = if declared && !asks { tell } else { Then::Wait };
+            (asked.then_some(core), declared.then_some(tell))
+        }
+    };
+    if core.is_none() && extension.is_none() {
+        return None;
+    }
+    let permit = permit.for_task("")?;
+    let link = Link { upstream: live.upstream.clone(), permit, caller: context.caller.clone() };
+    let ids = context.site.tasks.clone();
+    Some(Tasks::Maker(Maker { ids, owner: owner(context), core, extension, link, known: None, mark: None }))
+}
+
+/// The words in which clients of an era speak of tasks.
+fn words(era: Era) -> Generation {
+    match era {
+        Era::Legacy => Generation::Core,
+        Era::Modern => Generation::Extension,
+    }
+}
+
+/// Whether the client may know of the tasks of 2025-11-25. Without a session nobody knows which revision it speaks.
+fn knows_core(context: &Context) -> bool {
+    let spoken = context.session.as_ref().and_then(|session| session.hello()).map(|hello| hello.version);
+    context.caller.era == Era::Legacy && spoken.is_none_or(|version| version >= Version::V2025_11_25)
+}
+
+fn owner(context: &Context) -> Owner {
+    Owner { principal: context.caller.principal.key(), gateway: context.site.name.clone() }
+}
+
+fn permit(context: &Context, target: &Arc<str>, task: &Task) -> Result<Permit, Denial> {
+    let operation = Operation {
+        gateway: context.site.name.clone(),
+        target: target.clone(),
+        action: Action::Task(task.id.as_str().into()),
+        item: task.tool.clone(),
+    };
+    context.site.policy.authorize(&context.caller.principal, operation)
+}
+
+/// MCP 2026-07-28, `io.modelcontextprotocol/tasks`: nobody looks after a task who does not say that they understand it.
+fn undeclared() -> ErrorObject {
+    let sentence =
+        format!("The client did not declare the extension `{}`; declare it to use tasks.", meta::TASKS);
+    ErrorObject::new(MISSING_CAPABILITY, sentence)
+        .with_data(json!({ "requiredCapabilities": { "extensions": { meta::TASKS: {} } } }))
+}
