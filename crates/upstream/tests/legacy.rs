@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use mcp::{Method, Raw, TaskMethod};
 use policy::Action;
-use portcullis_upstream::{Call, Caller, Level, Logs, SessionKey, Upkeep, Upstream, UpstreamError};
+use portcullis_upstream::{
+    Abilities, Call, Caller, Level, Logs, SessionKey, Upkeep, Upstream, UpstreamError,
+};
 use serde_json::{Value, json};
 use support::*;
 use tokio_util::sync::CancellationToken;
@@ -39,14 +41,15 @@ async fn many_calls_share_one_initialize() {
 }
 
 #[tokio::test]
-async fn initialize_declares_nothing_interactive() {
+async fn initialize_declares_what_the_client_can_be_asked_and_the_target_may_ask() {
     let server = Server::start(legacy(|seen| result(seen, json!({})))).await;
     let mut alice = caller("alice", Some(1));
     alice.capabilities =
-        Raw::value(&json!({ "sampling": {}, "elicitation": {}, "roots": { "listChanged": true } }));
+        Raw::value(&json!({ "sampling": {}, "elicitation": {}, "roots": { "listChanged": true }, "x": 1 }));
+    alice.abilities = Abilities::of(&alice.capabilities);
     call(&upstream(&server), &alice, tool_call()).await.unwrap();
     let params = &server.of("initialize")[0].body["params"];
-    assert_eq!(params["capabilities"], json!({}));
+    assert_eq!(params["capabilities"], json!({ "elicitation": {}, "roots": {}, "x": 1 }));
     assert_eq!(params["protocolVersion"], "2025-11-25");
     assert_eq!(params["clientInfo"]["name"], "ide");
 }

@@ -20,6 +20,7 @@ async fn request_says_who_asks_and_what() {
     alice.capabilities = Raw::value(
         &json!({ "sampling": {}, "roots": {}, "extensions": { "a/b": {}, "io.modelcontextprotocol/tasks": {} } }),
     );
+    alice.abilities = portcullis_upstream::Abilities::of(&alice.capabilities);
     let mut call_ = tool_call();
     call_.logs = Logs::From(Level::Error);
     call_.progress = Some(portcullis_upstream::ProgressToken::new(Raw::number(5)));
@@ -43,7 +44,7 @@ async fn request_says_who_asks_and_what() {
     assert_eq!(sent.meta(&format!("{KEY}/clientInfo"))["name"], "ide");
     assert_eq!(
         sent.meta(&format!("{KEY}/clientCapabilities")),
-        &json!({ "extensions": { "a/b": {}, "io.modelcontextprotocol/tasks": {} } })
+        &json!({ "roots": {}, "extensions": { "a/b": {}, "io.modelcontextprotocol/tasks": {} } })
     );
     assert_eq!(sent.meta(&format!("{KEY}/logLevel")), "error");
     assert_eq!(sent.meta("progressToken"), &sent.body["id"]);
