@@ -335,8 +335,7 @@ async fn modern_client_is_asked_what_a_legacy_task_needs() -> Result<()> {
     let (_server, gateway) = everything().await?;
     for capabilities in [forms(), able(forms())] {
         let client = Modern::with(&gateway.endpoint("corp"), capabilities);
-        let mut params =
-            json!({ "name": RESEARCH, "arguments": { "topic": "python", "ambiguous": true } });
+        let mut params = json!({ "name": RESEARCH, "arguments": { "topic": "python", "ambiguous": true } });
         let asks = client.call("tools/call", params.clone()).await?.result()?;
         assert_eq!(asks["resultType"], "input_required", "{asks}");
         let keys = asks["inputRequests"].as_object().context("no questions")?.keys();
@@ -392,7 +391,9 @@ async fn servers_id_of_a_task_never_reaches_the_client() -> Result<()> {
 #[tokio::test]
 async fn task_is_cancelled_when_its_waiting_client_goes_away() -> Result<()> {
     let task = |status: &str| {
-        format!(r#""taskId":"own-1","status":"{status}","createdAt":"x","lastUpdatedAt":"x","ttlMs":1,"pollIntervalMs":1"#)
+        format!(
+            r#""taskId":"own-1","status":"{status}","createdAt":"x","lastUpdatedAt":"x","ttlMs":1,"pollIntervalMs":1"#
+        )
     };
     let backend = Hostile::modern()
         .capabilities(json!({ "tools": {}, "extensions": { TASKS: {} } }))

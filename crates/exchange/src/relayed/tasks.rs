@@ -101,6 +101,10 @@ impl Relayed {
         if let Source::Task(watch) = std::mem::replace(&mut self.source, Source::Client) {
             self.waiting = Some(watch);
         }
+        if opened.is_empty() {
+            // The gateway itself knew every answer.
+            self.update_task();
+        }
         Ok(opened)
     }
 

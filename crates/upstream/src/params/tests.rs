@@ -84,7 +84,24 @@ fn modern_request_introduces_the_client_without_what_we_do_not_carry() {
     assert!(text.contains(r#""io.modelcontextprotocol/protocolVersion":"2026-07-28""#), "{text}");
     assert!(text.contains(r#""io.modelcontextprotocol/clientInfo":{"name":"ide","version":"7"}"#), "{text}");
     assert!(text.contains(r#""io.modelcontextprotocol/logLevel":"warning""#), "{text}");
-    assert!(text.contains(r#"{"sampling":{},"extensions":{"io.modelcontextprotocol/ui":{}}}"#), "{text}");
+    let extensions = r#""extensions":{"io.modelcontextprotocol/ui":{},"io.modelcontextprotocol/tasks":{}}"#;
+    assert!(text.contains(extensions), "{text}");
+}
+
+#[test]
+fn tasks_are_declared_by_modern_clients_themselves_and_for_legacy_ones_where_they_are_waited_for() {
+    let prompt = call(Method::GetPrompt, r#"{"name":"x"}"#);
+    let prompts = permit(Action::GetPrompt, "x");
+    let tool = call(Method::CallTool, r#"{"name":"x"}"#);
+    let tools = permit(Action::CallTool, "x");
+    let legacy = caller(r#"{"extensions":{"io.modelcontextprotocol/tasks":{}}}"#);
+    let modern = Caller { era: Era::Modern, ..legacy.clone() };
+    let undeclared = Caller { era: Era::Modern, ..caller("{}") };
+    let declared = |call: &Call, permit: &Permit, caller: &Caller| {
+        text(prepare(call, permit, 1, caller, Version::V2026_07_28)).contains("io.modelcontextprotocol/tasks")
+    };
+    assert!(declared(&tool, &tools, &legacy) && !declared(&prompt, &prompts, &legacy));
+    assert!(declared(&tool, &tools, &modern) && !declared(&tool, &tools, &undeclared));
 }
 
 #[test]
