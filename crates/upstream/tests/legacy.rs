@@ -60,11 +60,7 @@ async fn clients_that_can_be_asked_different_things_share_no_session() {
     let upstream = upstream(&server);
     let able = |capabilities: Value| {
         let capabilities = Raw::value(&capabilities);
-        portcullis_upstream::Caller {
-            abilities: Abilities::of(&capabilities),
-            capabilities,
-            ..caller("alice", None)
-        }
+        Caller { abilities: Abilities::of(&capabilities), capabilities, ..caller("alice", None) }
     };
     // What the target may not ask tells nobody apart.
     for capabilities in [
