@@ -221,8 +221,7 @@ pub(crate) fn context(
     hello: Option<&Hello>,
 ) -> Context {
     let hello = hello.or_else(|| session.as_ref().and_then(|session| session.hello()));
-    let declared =
-        hello.map_or_else(|| Raw::value(&serde_json::json!({})), |hello| hello.capabilities.clone());
+    let declared = hello.map_or_else(|| Object::empty().text().clone(), |hello| hello.capabilities.clone());
     // A question goes out on the call's stream and its answer comes back in the session.
     let capabilities = if session.is_some() && accepts == Accepts::EventStream {
         declared

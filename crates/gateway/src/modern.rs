@@ -151,11 +151,16 @@ fn cut(text: &str) -> String {
     text.chars().filter(|letter| !letter.is_control()).take(64).collect()
 }
 
-/// The capabilities of a request's client, decoded.
+/// The extensions that `capabilities` name, with their settings.
+#[must_use]
+pub fn extensions(capabilities: &Raw) -> Option<Object> {
+    Object::of(capabilities).and_then(|object| object.object("extensions"))
+}
+
+/// Whether the client knows any extension, and with it results of other types than the core's.
 #[must_use]
 pub fn declares_extensions(capabilities: &Raw) -> exchange::Extensions {
-    let extensions = Object::of(capabilities).and_then(|object| object.object("extensions"));
-    match extensions {
+    match extensions(capabilities) {
         Some(extensions) if !extensions.is_empty() => exchange::Extensions::Declared,
         _ => exchange::Extensions::None,
     }
@@ -164,6 +169,7 @@ pub fn declares_extensions(capabilities: &Raw) -> exchange::Extensions {
 /// Whether the client understands tasks (`io.modelcontextprotocol/tasks`).
 #[must_use]
 pub fn declares_tasks(capabilities: &Raw) -> bool {
-    let extensions = Object::of(capabilities).and_then(|object| object.object("extensions"));
-    extensions.and_then(|extensions| extensions.get(meta::TASKS)).is_some_and(|settings| settings.is_object())
+    extensions(capabilities)
+        .and_then(|extensions| extensions.get(meta::TASKS))
+        .is_some_and(|it| it.is_object())
 }

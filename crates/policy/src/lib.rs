@@ -38,10 +38,10 @@ pub enum Action {
 }
 
 /// The proof that policy allowed one operation of one principal. What was judged is what is sent: the drivers take
-/// name and target from here.
-#[derive(Debug)]
+/// name and target from here. Clones prove the same and no more.
+#[derive(Clone, Debug)]
 pub struct Permit {
-    operation: Operation,
+    operation: Arc<Operation>,
     principal: PrincipalKey,
 }
 
@@ -70,7 +70,7 @@ impl Engine {
     /// Says how the refusal is to look to the caller.
     pub fn authorize(&self, principal: &Principal, operation: Operation) -> Result<Permit, Denial> {
         self.decide(principal, &operation)?;
-        Ok(Permit { operation, principal: principal.key() })
+        Ok(Permit { operation: Arc::new(operation), principal: principal.key() })
     }
 
     /// Whether a list shown to `principal` may contain the item of `operation`.
@@ -102,8 +102,8 @@ impl Permit {
     #[must_use]
     pub fn for_task(&self, id: &str) -> Option<Self> {
         let made = matches!(self.operation.action, Action::CallTool | Action::Task(_));
-        let operation = Operation { action: Action::Task(id.into()), ..self.operation.clone() };
-        made.then_some(Self { operation, principal: self.principal })
+        let operation = Operation { action: Action::Task(id.into()), ..(*self.operation).clone() };
+        made.then(|| Self { operation: Arc::new(operation), principal: self.principal })
     }
 
     /// To whom.

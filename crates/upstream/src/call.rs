@@ -7,7 +7,7 @@ use identity::{Principal, PrincipalKey};
 use mcp::{Era, Kind, Method, Object, Raw};
 
 use crate::Abilities;
-use crate::abilities::{limited, withheld};
+use crate::abilities::{limited, own, withheld};
 
 /// For whom a target is asked, and what their client said about itself.
 #[derive(Clone, Debug)]
@@ -189,12 +189,14 @@ impl Caller {
             .map_or(Affinity::Principal(key, self.abilities), |session| Affinity::Session(key, session))
     }
 
+    /// What `target` may ask of this caller's client, or of the gateway in its place.
+    pub(crate) fn abilities_at(&self, target: &config::Target) -> Abilities {
+        self.abilities.without(withheld(target)).with(own(target))
+    }
+
     /// The same caller, able only of what `target` may ask of its clients.
     pub(crate) fn at(&self, target: &config::Target) -> Cow<'_, Self> {
-        let mut allowed = self.abilities.without(withheld(target));
-        if !target.roots.is_empty() {
-            allowed = allowed.with(Abilities::ROOTS);
-        }
+        let allowed = self.abilities_at(target);
         if allowed == self.abilities {
             return Cow::Borrowed(self);
         }

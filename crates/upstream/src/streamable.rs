@@ -161,7 +161,10 @@ impl Streamable {
 
     /// Has `inbox` told what is said outside calls in the session that hangs on a client session.
     pub(crate) fn attend(&self, key: SessionKey, inbox: &Inbox) {
-        self.ears.attend(key, inbox);
+        // Only a legacy server over Streamable HTTP has such a stream.
+        if self.known.get().is_none_or(|dialect| dialect == Dialect::Legacy) {
+            self.ears.attend(key, inbox);
+        }
     }
 
     /// Ends what hangs on a client session.

@@ -84,6 +84,9 @@ async fn sharing_an_extension(context: &Context) -> Vec<Arc<str>> {
 }
 
 fn extensions(capabilities: &Raw) -> Vec<String> {
-    let extensions = Object::of(capabilities).and_then(|object| object.object("extensions"));
-    extensions.iter().flat_map(Object::iter).map(|(name, _)| name.into_owned()).collect()
+    crate::modern::extensions(capabilities)
+        .iter()
+        .flat_map(Object::iter)
+        .map(|(name, _)| name.into_owned())
+        .collect()
 }

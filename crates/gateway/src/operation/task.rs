@@ -85,15 +85,15 @@ pub(super) fn maker(
             let declared = modern::declares_tasks(&context.caller.capabilities);
             let tell = Then::Tell(Generation::Extension);
             // A task of a legacy server asks its questions of whoever waits for its result.
-            let asks = !live.upstream.abilities(&context.caller).is_empty();
-            let core = if declared && !asks { tell } else { Then::Wait };
-            (asked.then_some(core), declared.then_some(tell))
+            let asks = || !live.upstream.abilities(&context.caller).is_empty();
+            let core = asked.then(|| if declared && !asks() { tell } else { Then::Wait });
+            (core, declared.then_some(tell))
         }
     };
     if core.is_none() && extension.is_none() {
         return None;
     }
-    let permit = permit.for_task("")?;
+    let permit = permit.clone();
     let link = Link { upstream: live.upstream.clone(), permit, caller: context.caller.clone() };
     let ids = context.site.tasks.clone();
     Some(Tasks::Maker(Maker { ids, owner: owner(context), core, extension, link, known: None, mark: None }))
