@@ -170,7 +170,9 @@ impl From<&UpstreamError> for Trouble {
             | UpstreamError::Unasked
             | UpstreamError::Gone => Self::BrokeProtocol,
             UpstreamError::TooLarge(_) => Self::TooLarge,
-            UpstreamError::Unauthorized(_) | UpstreamError::NoCredential(_) => Self::Credential,
+            UpstreamError::Unauthorized(_) | UpstreamError::NoCredential(_) | UpstreamError::Ended => {
+                Self::Credential
+            }
             UpstreamError::Busy(_) => Self::Busy,
         }
     }

@@ -12,7 +12,7 @@ use clock::Clock;
 use exchange::{Sessions, present};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 use hyper::body::Incoming;
-use identity::{Principal, Rejection};
+use identity::{LEEWAY, Principal, Rejection};
 use mcp::{Body as Message, Era, Message as One};
 use net::{Body, Drain};
 use upstream::{Abilities, Caller};
@@ -28,9 +28,6 @@ use crate::{cors, legacy, listen, modern, negotiate, sse, standing};
 
 /// How often sessions are looked over. One that is over answers like one that never was long before it is taken away.
 const REAP_EVERY: Duration = Duration::from_secs(30);
-
-/// How much longer than its credential a stream may live: clocks differ.
-const LEEWAY: Duration = Duration::from_secs(60);
 
 /// Looks up the fixed document at a path.
 pub type Documents = Box<dyn Fn(&str) -> Option<Bytes> + Send + Sync>;

@@ -6,6 +6,8 @@ use std::time::SystemTime;
 
 use aws_lc_rs::digest::{Context, SHA256};
 
+use crate::claims::LEEWAY;
+
 /// Who calls. Made only by an authorizer, or by [`Principal::anonymous`] where `inbound: none` is written out.
 #[derive(Clone, Debug)]
 pub struct Principal {
@@ -94,6 +96,12 @@ impl Principal {
     #[must_use]
     pub fn expires_at(&self) -> Option<SystemTime> {
         self.expires_at
+    }
+
+    /// Whether the credential has ended by `now`, clocks that go wrong a little allowed for.
+    #[must_use]
+    pub fn is_over(&self, now: SystemTime) -> bool {
+        self.expires_at.is_some_and(|end| now >= end + LEEWAY)
     }
 
     /// The key for what belongs to this subject *through this client*.

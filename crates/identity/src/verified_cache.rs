@@ -10,7 +10,6 @@ use aws_lc_rs::digest::{SHA256, digest};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
-use crate::claims::LEEWAY;
 use crate::principal::Principal;
 
 /// How long a token is taken as verified.
@@ -63,7 +62,7 @@ impl Entry {
     /// A clock that was set back ends an entry as well.
     fn is_good(&self, now: SystemTime) -> bool {
         let recent = now.duration_since(self.verified_at).is_ok_and(|age| age < VERIFIED_FOR);
-        recent && self.principal.expires_at().is_none_or(|end| now < end + LEEWAY)
+        recent && !self.principal.is_over(now)
     }
 }
 

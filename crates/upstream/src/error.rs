@@ -43,6 +43,9 @@ pub enum UpstreamError {
     /// The broker has no credential for this caller and target.
     #[error("no credential: {0}")]
     NoCredential(String),
+    /// The caller's own credential ended while the call waited.
+    #[error("the caller's credential has ended")]
+    Ended,
     /// As many children, sessions or calls as the bound allows.
     #[error("is busy: {0}")]
     Busy(String),
@@ -84,6 +87,10 @@ impl UpstreamError {
             Self::Unauthorized(_) | Self::NoCredential(_) => {
                 (UNAVAILABLE, "cannot be used with the gateway's credential; ask the gateway's operator".to_owned())
             }
+            Self::Ended => (
+                UNAVAILABLE,
+                "was not asked again: your credential ended while the call waited; sign in and call again".to_owned(),
+            ),
             Self::Busy(_) => (UNAVAILABLE, "is busy; try again later".to_owned()),
             Self::Lacks(needs) => {
                 let sentence =
@@ -120,7 +127,12 @@ impl UpstreamError {
     pub fn nothing_sent(&self) -> bool {
         matches!(
             self,
-            Self::Unreachable(_) | Self::NoCredential(_) | Self::Busy(_) | Self::Unasked | Self::Gone
+            Self::Unreachable(_)
+                | Self::NoCredential(_)
+                | Self::Ended
+                | Self::Busy(_)
+                | Self::Unasked
+                | Self::Gone
         )
     }
 }

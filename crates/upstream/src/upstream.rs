@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use config::Transport;
-use mcp::{Raw, Response};
+use mcp::{Method, Raw, Response, TaskMethod};
 use policy::Permit;
 use tokio_util::sync::CancellationToken;
 
@@ -41,6 +41,7 @@ struct Inner {
     target: config::Target,
     driver: Driver,
     hub: Hub,
+    clock: clock::Clock,
 }
 
 /// How the target is reached.
@@ -54,6 +55,7 @@ impl Upstream {
     #[must_use]
     pub fn new(gateway: &str, target: config::Target, deps: Deps) -> Self {
         let hub = Hub::new(&target.name, &deps.shutdown);
+        let clock = deps.clock.clone();
         let driver = match &target.transport {
             Transport::Http { url, era } => {
                 let sse = Connections::sse(&target, url, &deps);
@@ -63,7 +65,7 @@ impl Upstream {
                 Driver::Child(Connections::stdio(&target, stdio, &deps.limits, &deps.shutdown))
             }
         };
-        Self(Arc::new(Inner { gateway: gateway.to_owned(), target, driver, hub }))
+        Self(Arc::new(Inner { gateway: gateway.to_owned(), target, driver, hub, clock }))
     }
 
     /// The target as configured.
@@ -111,6 +113,11 @@ impl Upstream {
         if *operation.target != *self.name() || *operation.gateway != *self.0.gateway {
             return Err(UpstreamError::NoCredential("the permit is for another target".to_owned()));
         }
+        // A call may have waited for a person, or for a task, longer than its caller is who they were. What ends a task is
+        // no new request of theirs.
+        if call.method != Method::Task(TaskMethod::Cancel) && caller.principal.is_over(self.0.clock.now()) {
+            return Err(UpstreamError::Ended);
+        }
         let fitting = caller.at(&self.0.target);
         let ask = Ask::call(permit, &fitting, self.offered(caller), &call)?;
         self.ask(ask).await
@@ -131,7 +138,7 @@ impl Upstream {
     /// What the target may ask of `caller`'s client in the middle of a call.
     #[must_use]
     pub fn abilities(&self, caller: &Caller) -> Abilities {
-        caller.at(&self.0.target).abilities
+        caller.abilities_at(&self.0.target)
     }
 
     /// Asks something on the gateway's own account; `caller` lends the identity that a dynamic listing needs.

@@ -3,9 +3,13 @@
 
 mod support;
 
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use identity::{Principal, Verified};
 use mcp::{Method, Raw, TaskMethod};
 use policy::Action;
-use portcullis_upstream::{Call, Level, Logs, Upkeep, UpstreamError};
+use portcullis_upstream::{Call, Caller, Level, Logs, Upkeep, UpstreamError};
 use serde_json::json;
 use support::*;
 use tokio_util::sync::CancellationToken;
@@ -137,5 +141,18 @@ async fn permit_for_something_else_sends_nothing() {
     for permit in [permit(&bob, Action::CallTool, "read"), permit(&alice, Action::GetPrompt, "read")] {
         assert!(upstream.dispatch(&permit, &alice, tool_call()).await.unwrap_err().nothing_sent());
     }
+    assert!(server.seen().is_empty());
+}
+
+#[tokio::test]
+async fn nothing_is_sent_for_a_caller_whose_credential_has_ended() {
+    let server = Server::start(modern(|seen| result(seen, json!({})))).await;
+    let ended_at = SystemTime::now() - 2 * identity::LEEWAY;
+    let verified =
+        Verified { subject: "alice".to_owned(), expires_at: Some(ended_at), ..Verified::default() };
+    let alice = Caller { principal: Arc::new(Principal::from(verified)), ..alice() };
+    let permit = permit(&alice, Action::CallTool, "read");
+    let failure = upstream(&server).dispatch(&permit, &alice, tool_call()).await.unwrap_err();
+    assert!(matches!(failure, UpstreamError::Ended) && failure.nothing_sent(), "{failure:?}");
     assert!(server.seen().is_empty());
 }
