@@ -1,4 +1,5 @@
-//! The feeds of one target: one per credential that its server can tell apart, however many clients want something.
+//! The feeds of one target: one per credential that its server can tell apart, and one per child, however many clients want
+//! something.
 //!
 //! A feed is opened for the first interest and ends with the last. What a client wants is counted on a [`Board`]; the
 //! target's driver tends it.
@@ -6,9 +7,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use config::{Isolation, Outbound, Transport};
-use identity::PrincipalKey;
-use mcp::{Era, Kind, Object};
+use mcp::Kind;
 use policy::{Action, Permit};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -16,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::board::{Board, NotSubscribed, Ticket};
 use crate::inbox::{Inbox, InboxBounds, Notice};
 use crate::upstream::Upstream;
-use crate::{Abilities, Caller, UpstreamError};
+use crate::{Affinity, Caller, UpstreamError};
 
 /// What may wait for the catalogue, which takes everything at once.
 const FEED: InboxBounds = InboxBounds { notices: 16, bytes: 64 * 1024 };
@@ -24,7 +23,7 @@ const FEED: InboxBounds = InboxBounds { notices: 16, bytes: 64 * 1024 };
 /// The feeds of one target.
 pub(crate) struct Hub {
     target: Arc<str>,
-    feeds: Mutex<HashMap<Option<PrincipalKey>, Arc<Board>>>,
+    feeds: Mutex<HashMap<Affinity, Arc<Board>>>,
     closed: CancellationToken,
 }
 
@@ -117,8 +116,7 @@ impl Upstream {
         if hub.closed.is_cancelled() {
             return Err(UpstreamError::Cancelled);
         }
-        let caller = caller.filter(|_| is_told_apart(self.target()));
-        let key = caller.map(|caller| caller.principal.key());
+        let (key, caller) = caller.map_or((Affinity::Gateway, None), |caller| self.feed_of(caller));
         let mut feeds = hub.feeds();
         if let Some(board) = feeds.get(&key) {
             return Ok(want(board));
@@ -127,7 +125,7 @@ impl Upstream {
         let ticket = want(&board);
         feeds.insert(key, board.clone());
         drop(feeds);
-        tokio::spawn(tend(self.clone(), caller.map(anyone_of), key, board));
+        tokio::spawn(tend(self.clone(), caller, key, board));
         Ok(ticket)
     }
 }
@@ -144,12 +142,12 @@ impl Hub {
         boards.iter().for_each(|board| board.refuse_waiting(&UpstreamError::Cancelled.into()));
     }
 
-    fn feeds(&self) -> MutexGuard<'_, HashMap<Option<PrincipalKey>, Arc<Board>>> {
+    fn feeds(&self) -> MutexGuard<'_, HashMap<Affinity, Arc<Board>>> {
         self.feeds.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes a feed out that nobody wants. `false`: somebody does.
-    fn retire(&self, key: Option<PrincipalKey>, board: &Board) -> bool {
+    fn retire(&self, key: Affinity, board: &Board) -> bool {
         let mut feeds = self.feeds();
         let unwanted = board.is_empty();
         if unwanted {
@@ -159,7 +157,7 @@ impl Hub {
     }
 }
 
-async fn tend(upstream: Upstream, caller: Option<Caller>, key: Option<PrincipalKey>, board: Arc<Board>) {
+async fn tend(upstream: Upstream, caller: Option<Caller>, key: Affinity, board: Arc<Board>) {
     let closed = upstream.hub().closed.clone();
     loop {
         tokio::select! {
@@ -169,25 +167,5 @@ async fn tend(upstream: Upstream, caller: Option<Caller>, key: Option<PrincipalK
         if upstream.hub().retire(key, &board) {
             return;
         }
-    }
-}
-
-/// Whether the server sees who calls. Where it does not, one feed serves everyone.
-fn is_told_apart(target: &config::Target) -> bool {
-    match &target.transport {
-        Transport::Stdio(stdio) => stdio.isolation != Isolation::Shared,
-        Transport::Http { .. } => matches!(target.outbound, Outbound::Assertion { .. }),
-    }
-}
-
-/// The principal behind a caller, whatever client it uses at the moment: a feed outlives sessions.
-fn anyone_of(caller: &Caller) -> Caller {
-    Caller {
-        principal: caller.principal.clone(),
-        session: None,
-        era: Era::Modern,
-        abilities: Abilities::NONE,
-        capabilities: Object::empty().text().clone(),
-        info: None,
     }
 }

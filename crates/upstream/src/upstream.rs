@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use config::Transport;
-use mcp::{Method, Raw, Response, TaskMethod};
+use config::{Outbound, Transport};
+use mcp::{Era, Method, Object, Raw, Response, TaskMethod};
 use policy::Permit;
 use tokio_util::sync::CancellationToken;
 
@@ -14,7 +14,7 @@ use crate::duplex::Connections;
 use crate::hub::Hub;
 use crate::inbox::Inbox;
 use crate::streamable::{Streamable, settled};
-use crate::{Abilities, Call, Caller, Reply, ServerFacts, SessionKey, Upkeep, UpstreamError};
+use crate::{Abilities, Affinity, Call, Caller, Reply, ServerFacts, SessionKey, Upkeep, UpstreamError};
 
 /// What every target of a process shares.
 #[derive(Clone)]
@@ -194,6 +194,23 @@ impl Upstream {
         &self.0.hub
     }
 
+    /// Which feed tells this caller of changes, and under whom it is opened. A child tells of its own state, so its feed is
+    /// that of the child which the caller's calls go to. Where the server does not see who calls, one feed serves everyone.
+    pub(crate) fn feed_of(&self, caller: &Caller) -> (Affinity, Option<Caller>) {
+        match (&self.0.driver, &self.0.target.outbound) {
+            (Driver::Child(driver), _) => {
+                let caller = caller.at(&self.0.target).into_owned();
+                let affinity = driver.affinity(&caller);
+                (affinity, (affinity != Affinity::Gateway).then_some(caller))
+            }
+            (Driver::Url(_), Outbound::Assertion { .. }) => {
+                let caller = anyone_of(caller);
+                (caller.affinity(), Some(caller))
+            }
+            (Driver::Url(_), _) => (Affinity::Gateway, None),
+        }
+    }
+
     /// Tends one feed until nobody wants anything of it.
     pub(crate) async fn tend(&self, caller: Option<&Caller>, board: &Board) {
         match &self.0.driver {
@@ -207,6 +224,18 @@ impl Upstream {
             Driver::Url(driver) => driver.ask(ask).await,
             Driver::Child(driver) => Ok(Reply::duplex(driver.ask(ask).await?)),
         }
+    }
+}
+
+/// The principal behind a caller, whatever client it uses at the moment: a feed outlives sessions.
+fn anyone_of(caller: &Caller) -> Caller {
+    Caller {
+        principal: caller.principal.clone(),
+        session: None,
+        era: Era::Modern,
+        abilities: Abilities::NONE,
+        capabilities: Object::empty().text().clone(),
+        info: None,
     }
 }
 

@@ -294,6 +294,11 @@ impl Connections {
         self.0.connect_timeout
     }
 
+    /// Whose connection this caller's calls go to.
+    pub(crate) fn affinity(&self, caller: &Caller) -> Affinity {
+        self.0.opener.affinity(Some(caller))
+    }
+
     pub(super) fn opener(&self) -> &Opener {
         &self.0.opener
     }
