@@ -167,7 +167,10 @@ impl Asks {
 /// knows itself, or a refusal. `roots` is the result of `roots/list`, where the operator wrote one.
 #[must_use]
 pub fn answer_to_server(request: &Request, roots: Option<&Raw>) -> Payload {
-    at_once(request, roots).unwrap_or_else(|| refusal(request))
+    at_once(request, roots).unwrap_or_else(|| match Kind::of(request.method.as_str(), &request.params) {
+        Some(_) => nobody(request),
+        None => refusal(request),
+    })
 }
 
 /// What the gateway answers a server itself.
@@ -180,13 +183,24 @@ fn at_once(request: &Request, roots: Option<&Raw>) -> Option<Payload> {
     Some(mcp::code::result(&request.id, result.into()))
 }
 
-/// What a server gets that asks for what its client did not declare.
+/// What a server gets whose question belongs to no call, or to one of several.
+fn nobody(request: &Request) -> Payload {
+    let sentence = format!(
+        "Nobody can be asked for `{}` now; ask in the course of a call, and while no other is running.",
+        request.method
+    );
+    mcp::ErrorObject::new(mcp::code::METHOD_NOT_FOUND, sentence).response(Some(&request.id))
+}
+
+/// What a server gets that asks for what its client did not declare, or for what is no question.
 pub(crate) fn refusal(request: &Request) -> Payload {
-    mcp::ErrorObject::new(
-        mcp::code::METHOD_NOT_FOUND,
-        format!("The client did not declare a capability for `{}`; do not ask for it.", request.method),
-    )
-    .response(Some(&request.id))
+    let sentence = match Kind::of(request.method.as_str(), &request.params) {
+        Some(_) => {
+            format!("The client did not declare a capability for `{}`; do not ask for it.", request.method)
+        }
+        None => format!("`{}` is nothing that a server can ask of its client.", request.method),
+    };
+    mcp::ErrorObject::new(mcp::code::METHOD_NOT_FOUND, sentence).response(Some(&request.id))
 }
 
 /// `capabilities` as a server may see them: without what the gateway does not carry.

@@ -161,3 +161,20 @@ fn roots_of_the_operator_are_told_without_the_client() {
     assert_eq!(told["result"]["roots"][0]["uri"], "file:///srv");
     assert_eq!(answer_to_server(&request, None).into_raw().to_value()["error"]["code"], -32601);
 }
+
+#[test]
+fn a_server_is_told_why_nobody_is_asked() {
+    let told = |method: &str| {
+        let Message::Request(request) = message(&json!({ "jsonrpc": "2.0", "id": 1, "method": method }))
+        else {
+            panic!("no request")
+        };
+        let text = answer_to_server(&request, None).into_bytes();
+        let answer: Value = serde_json::from_slice(&text).unwrap();
+        (answer["error"]["code"].clone(), answer["error"]["message"].as_str().unwrap().to_owned())
+    };
+    let (code, sentence) = told("roots/list");
+    assert!(code == -32601 && sentence.contains("in the course of a call"), "{sentence}");
+    let (code, sentence) = told("initialize");
+    assert!(code == -32601 && sentence.contains("nothing that a server can ask"), "{sentence}");
+}
