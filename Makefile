@@ -28,7 +28,7 @@ help: ## List every task
 
 .PHONY: demo
 demo: ## Build and run the demo: three sample servers, sample users, a gateway, a guided tour
-	$(CARGO) run --locked --quiet -p portcullis -- demo
+	$(CARGO) run --locked -p portcullis -- demo
 
 .PHONY: test
 test: fmt-check clippy unit build e2e conformance deny ## Everything CI runs

@@ -34,12 +34,28 @@ pub struct Diagnostic {
     pub help: String,
 }
 
+impl Diagnostic {
+    /// Where it is: `file:line:column`, or the file as a whole.
+    #[must_use]
+    pub fn place(&self) -> String {
+        if self.line == 0 {
+            return self.file.clone();
+        }
+        format!("{}:{}:{}", self.file, self.line, self.column)
+    }
+
+    /// Everything else about it, on one line.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let path = if self.path.is_empty() { String::new() } else { format!("{}: ", self.path) };
+        let help = if self.help.is_empty() { String::new() } else { format!("; {}", self.help) };
+        format!("{path}{}{help}", self.message)
+    }
+}
+
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.file)?;
-        if self.line > 0 {
-            write!(f, ":{}:{}", self.line, self.column)?;
-        }
+        f.write_str(&self.place())?;
         if self.severity == Severity::Warning {
             f.write_str(": warning")?;
         }

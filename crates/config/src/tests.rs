@@ -126,3 +126,21 @@ proptest! {
         prop_assert_eq!(unmask(&masked), text);
     }
 }
+
+#[test]
+fn a_diagnostic_reads_as_one_line_whatever_it_has() {
+    let of = |line, path: &str, help: &str| crate::Diagnostic {
+        severity: crate::Severity::Error,
+        file: "p.yaml".to_owned(),
+        line,
+        column: 1,
+        path: path.to_owned(),
+        message: "is wrong".to_owned(),
+        help: help.to_owned(),
+    };
+    let whole = of(0, "", "");
+    assert_eq!((whole.place().as_str(), whole.sentence().as_str()), ("p.yaml", "is wrong"));
+    let key = of(3, "gateways.a", "write `x`");
+    assert_eq!(key.place(), "p.yaml:3:1");
+    assert_eq!(key.sentence(), "gateways.a: is wrong; write `x`");
+}

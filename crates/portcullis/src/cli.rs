@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand};
 
 /// One authenticated gate in front of every MCP server of an organisation.
@@ -57,7 +58,7 @@ pub struct Demo {
 #[derive(Args, Debug)]
 pub struct Token {
     /// Whose token it is (`sub`)
-    #[arg(long)]
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     pub sub: String,
     /// A further claim; a value that is JSON is taken as JSON
     #[arg(long = "claim", value_name = "KEY=VALUE")]
@@ -71,7 +72,7 @@ pub struct Token {
     /// The OAuth client that acts (`client_id`)
     #[arg(long, default_value = "portcullis-cli")]
     pub client: String,
-    /// How long it is good, such as 15m or 8h; a gateway takes it up to a minute longer, since clocks differ
+    /// How long it is good, such as 15m or 8h, at most 168h; a gateway takes it up to a minute longer, since clocks differ
     #[arg(long, default_value = "1h", value_parser = duration)]
     pub lifetime: Duration,
     /// The configuration of the gateway it is for
@@ -97,7 +98,7 @@ pub struct Sample {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("`{text}` is no duration; write something like 15m or 8h");
+    let wrong = || format!("`{text}` is no duration from 1s to 168h; write something like 15m or 8h");
     let unit = text.chars().last().ok_or_else(wrong)?;
     let seconds = match unit {
         's' => 1,

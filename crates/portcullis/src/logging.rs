@@ -14,6 +14,8 @@ use tracing_subscriber::EnvFilter;
 use self::json::Json;
 use self::paced::Paced;
 
+/// The environment variable that chooses what is logged.
+const FILTER: &str = "PORTCULLIS_LOG";
 /// Lines that may wait to be written.
 const LINES_MAX: usize = 16 * 1024;
 /// What the thread collects before it writes, in bytes.
@@ -32,7 +34,12 @@ pub fn start() -> Logging {
 
 /// The same with another choice of what is logged where `PORTCULLIS_LOG` makes none.
 pub fn start_with(filter: &str) -> Logging {
-    let filter = EnvFilter::try_from_env("PORTCULLIS_LOG").unwrap_or_else(|_| EnvFilter::new(filter));
+    let wanted = std::env::var(FILTER).ok().map(EnvFilter::try_new);
+    let (filter, mistake) = match wanted {
+        Some(Ok(wanted)) => (wanted, None),
+        Some(Err(mistake)) => (EnvFilter::new(filter), Some(mistake)),
+        None => (EnvFilter::new(filter), None),
+    };
     let (writer, guard) = NonBlockingBuilder::default()
         .lossy(false)
         .buffered_lines_limit(LINES_MAX)
@@ -45,5 +52,8 @@ pub fn start_with(filter: &str) -> Logging {
     } else {
         builder.with_ansi(false).event_format(Json).try_init()
     };
+    if let Some(mistake) = mistake {
+        tracing::warn!(%mistake, "{FILTER} is not used; write something like `info,portcullis_upstream=debug`");
+    }
     Logging { _writer: guard }
 }

@@ -86,14 +86,7 @@ fn refuse(failure: &Failure) {
     match failure {
         Failure::Config(diagnostics) => {
             for diagnostic in diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error) {
-                let place = format!("{}:{}:{}", diagnostic.file, diagnostic.line, diagnostic.column);
-                tracing::error!(
-                    config.place = place,
-                    "{}: {}; {}",
-                    diagnostic.path,
-                    diagnostic.message,
-                    diagnostic.help
-                );
+                tracing::error!(config.place = diagnostic.place(), "{}", diagnostic.sentence());
             }
         }
         other => tracing::error!("{other}"),

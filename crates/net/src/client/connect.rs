@@ -141,8 +141,9 @@ impl Connector {
             }
         }
         let host = target.host().to_owned();
+        let port = addresses.first().map_or(0, SocketAddr::port);
         Err(match last_error {
-            Some(source) => ClientError::Connect { host, source },
+            Some(source) => ClientError::Connect { host, port, source },
             None => ClientError::Timeout { host, phase: Phase::Connect, limit: self.limit },
         })
     }

@@ -33,10 +33,12 @@ pub enum ClientError {
         source: io::Error,
     },
     /// No connection; nothing was sent.
-    #[error("cannot connect to `{host}`")]
+    #[error("cannot connect to `{host}`, port {port}")]
     Connect {
         /// The host of the URL.
         host: String,
+        /// The port, which may be the one of the scheme.
+        port: u16,
         /// What the system said of the last address tried.
         #[source]
         source: io::Error,

@@ -25,7 +25,7 @@ fn text(stage: &Stage) -> String {
     text.push_str(&format!(
         r#"
 # Connect a client of your own: the MCP Inspector, or an assistant that reads its servers from the command line.
-npx @modelcontextprotocol/inspector --cli "$URL" --transport http --header "Authorization: Bearer $ALICE" --method tools/list
+npx -y @modelcontextprotocol/inspector@latest --cli "$URL" --transport http --header "Authorization: Bearer $ALICE" --method tools/list
 claude mcp add --transport http corp "$URL" --header "Authorization: Bearer $ALICE"
 
 # A token for somebody else.

@@ -3,7 +3,6 @@
 //! A task of its own owns the process and outlives the connection by the time it takes to end it, so that no zombie and
 //! no grandchild stays behind.
 
-use std::path::PathBuf;
 use std::process::Stdio as Pipe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -101,10 +100,12 @@ fn command(stdio: &config::Stdio) -> Command {
 
 fn cannot_run(program: &Program, error: &std::io::Error) -> UpstreamError {
     let command = &program.stdio.command;
-    let directory = program.stdio.cwd.clone().unwrap_or_else(|| PathBuf::from("."));
-    let directory = directory.display();
+    let directory = program.stdio.cwd.as_ref().map_or_else(
+        || "the folder that the gateway was started in".to_owned(),
+        |directory| format!("`{}`", directory.display()),
+    );
     UpstreamError::Unreachable(format!(
-        "cannot start `{command}` in `{directory}`: {error}; check `command`, `cwd` and PATH"
+        "cannot start `{command}` in {directory}: {error}; check `command`, `cwd` and PATH"
     ))
 }
 
