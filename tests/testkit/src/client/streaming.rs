@@ -84,14 +84,17 @@ impl Streaming {
         }
     }
 
-    /// The next message on the stream that is not an empty event.
+    /// The next message on the stream that is not an empty event. Comments that keep the stream alive are no message.
     pub async fn message(&mut self) -> anyhow::Result<Option<Value>> {
-        while let Some(event) = self.event().await? {
-            if !event.data.is_empty() {
-                return Ok(Some(serde_json::from_str(&event.data).context(event.data)?));
+        let next = async {
+            while let Some(event) = self.event().await? {
+                if !event.data.is_empty() {
+                    return Ok(Some(serde_json::from_str(&event.data).context(event.data)?));
+                }
             }
-        }
-        Ok(None)
+            Ok(None)
+        };
+        timeout(PATIENCE, next).await.context("no message came for a minute")?
     }
 
     /// The next message of this method, skipping others.
