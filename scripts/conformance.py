@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""Runs the official MCP conformance suite, both revisions on one URL, and compares with what is on file.
+"""Runs the official MCP conformance suite, what each revision requires and all of it, on one URL, and compares with what is
+on file.
 
 usage: scripts/conformance.py gateway|fixture
 
 `gateway` mounts a fixture behind the product with its own names: one that speaks both eras, then one of each, so
 that every translation is judged by checks we did not write. `fixture` asks the fixture directly, which gives the
-numbers to reach. A failed check that tests/conformance/expected-failures.yml does not name, an entry there that fails
-with no backend any more, and fewer passed checks or a lower total than tests/conformance/totals.json are errors: both
-files may only move in one direction.
+numbers to reach. A failed check that tests/conformance/bridge-limits.yml does not name for a server of the old era, an entry
+there that no longer fails, and fewer passed checks or a lower total than in tests/conformance/totals.json are errors: both
+files may only move in one direction. In front of any other server nothing may fail.
 """
 
 import json
@@ -15,51 +16,33 @@ import os
 import pathlib
 import re
 import shutil
-import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.request
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+from conformance_gateway import ROOT, Processes, start_gateway, wait_for
+
 SUITE = ROOT / "tests/clients/node_modules/@modelcontextprotocol/conformance/dist/index.js"
 FILES = ROOT / "tests/conformance"
 REVISIONS = ("2025-11-25", "2026-07-28")
+WHOLE = "all"
 ERAS = ("dual", "legacy", "modern")
-START_SECONDS = 30
+# The one server for which a client can ask what there is no bridge to.
+LIMITED = "legacy"
 RUN_SECONDS = 600
-
-CONFIG = """\
-listen: {data}
-admin: {{ listen: {admin} }}
-data_dir: {data_dir}
-gateways:
-  conformance:
-    inbound: none
-    streaming: true
-    sessions: {{}}
-    targets:
-      fixture:
-        mcp: {{ url: "{url}" }}
-        prefix: none
-        sampling: {{}}
-"""
 
 
 def main():
     mode = sys.argv[1] if len(sys.argv) == 2 else ""
     if mode not in ("gateway", "fixture"):
         sys.exit(__doc__)
-    # Ending this script ends its children too.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     runs = {}
     for backend in ERAS if mode == "gateway" else ("fixture",):
-        for revision, run in run_both(mode, backend).items():
-            runs[backend, revision] = run
+        for part, run in run_parts(mode, backend).items():
+            runs[backend, part] = run
     print_table(mode, runs)
-    problems, notes = judge(mode, runs)
+    problems, notes = judge(runs)
     for line in [f"note: {note}" for note in notes] + [f"error: {problem}" for problem in problems]:
         print(line)
     passed = sum(len(checks_with(run, "SUCCESS")) for run in runs.values())
@@ -68,37 +51,16 @@ def main():
     sys.exit(1 if problems else 0)
 
 
-def run_both(mode, backend):
+def run_parts(mode, backend):
     with tempfile.TemporaryDirectory(prefix="portcullis-conformance-") as name, Processes() as processes:
         folder = pathlib.Path(name)
         url = start_fixture(processes, backend if mode == "gateway" else ERAS[0])
         if mode == "gateway":
-            url = start_gateway(processes, folder, url)
-        return {revision: run_suite(url, revision, folder) for revision in REVISIONS}
-
-
-class Processes:
-    """The children of this run; all are ended when it ends."""
-
-    def __init__(self):
-        self.children = []
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        for child in reversed(self.children):
-            child.send_signal(signal.SIGTERM)
-            try:
-                child.wait(10)
-            except subprocess.TimeoutExpired:
-                child.kill()
-                child.wait()
-
-    def start(self, command, **options):
-        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, **options)
-        self.children.append(child)
-        return child
+            url = start_gateway(processes, folder, url, "default") + "/mcp"
+            if not wait_for(lambda: lists_the_fixture(url)):
+                sys.exit("error: the gateway did not list the fixture")
+        parts = REVISIONS if backend in ERAS[1:] else (*REVISIONS, WHOLE)
+        return {part: run_suite(url, part, folder) for part in parts}
 
 
 def start_fixture(processes, era):
@@ -110,32 +72,8 @@ def start_fixture(processes, era):
     return url
 
 
-def start_gateway(processes, folder, target):
-    binary = os.environ.get("PORTCULLIS_BIN", ROOT / "target/debug/portcullis")
-    data, admin = (f"127.0.0.1:{port}" for port in free_ports(2))
-    config = folder / "portcullis.yaml"
-    config.write_text(CONFIG.format(data=data, admin=admin, data_dir=folder / "data", url=target))
-    log = open(folder / "gateway.log", "w+")
-    child = processes.start([binary, "serve", "-c", config], stdout=log, stderr=log, cwd=folder)
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and child.poll() is None:
-        if lists_the_fixture(f"http://{data}/conformance/mcp"):
-            return f"http://{data}/conformance/mcp"
-        time.sleep(0.05)
-    log.seek(0)
-    sys.exit(f"error: the gateway did not list the fixture; its log:\n{log.read()}")
-
-
-def free_ports(count):
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [held.getsockname()[1] for held in sockets]
-    for held in sockets:
-        held.close()
-    return ports
-
-
 def lists_the_fixture(url):
-    """Whether the gateway serves and has captured the fixture's lists."""
+    """Whether the gateway has captured the fixture's lists."""
     key = "io.modelcontextprotocol"
     meta = {f"{key}/protocolVersion": REVISIONS[1], f"{key}/clientCapabilities": {}}
     body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": meta}}
@@ -153,11 +91,11 @@ def lists_the_fixture(url):
         return False
 
 
-def run_suite(url, revision, folder):
-    """All checks of one revision: {scenario: [(check id, status, message)]}."""
-    results = folder / revision
-    node = shutil.which("node")
-    command = [node, SUITE, "server", "--url", url, "--requirements", revision, "-o", results]
+def run_suite(url, part, folder):
+    """All checks of one part of the suite: {scenario: [(check id, status, message)]}."""
+    results = folder / part
+    choice = ["--suite", part] if part == WHOLE else ["--requirements", part]
+    command = [shutil.which("node"), SUITE, "server", "--url", url, *choice, "-o", results]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=RUN_SECONDS)
     scenarios = {}
     for file in sorted(results.glob("server-*/checks.json")):
@@ -166,7 +104,10 @@ def run_suite(url, revision, folder):
             (check["id"], check["status"], check.get("errorMessage") or "") for check in checks
         ]
     if not scenarios:
-        sys.exit(f"error: the suite gave no result for {revision}:\n{done.stdout}\n{done.stderr}")
+        sys.exit(f"error: the suite gave no result for {part}:\n{done.stdout}\n{done.stderr}")
+    summary = done.stdout.rpartition("=== SUMMARY ===")[2].splitlines()
+    said = [line.strip() for line in summary if line.strip() and not line.strip().startswith("✓")]
+    print(f"the suite, {part}:", *said, sep="\n  ", flush=True)
     return scenarios
 
 
@@ -181,55 +122,52 @@ def checks_with(run, status):
 
 
 def print_table(mode, runs):
-    print(f"{'backend':<8} {'revision':<12} {'passed':>7} {'failed':>7} {'total':>7}   asked: the {mode}")
-    for (backend, revision), run in runs.items():
+    print(f"{'backend':<8} {'part':<12} {'passed':>7} {'failed':>7} {'total':>7}   asked: the {mode}")
+    for (backend, part), run in runs.items():
         passed, failed = len(checks_with(run, "SUCCESS")), len(checks_with(run, "FAILURE"))
-        print(f"{backend:<8} {revision:<12} {passed:>7} {failed:>7} {passed + failed:>7}")
+        print(f"{backend:<8} {part:<12} {passed:>7} {failed:>7} {passed + failed:>7}")
 
 
-def judge(mode, runs):
-    expected = read_expected() if mode == "gateway" else {revision: [] for revision in REVISIONS}
-    totals = json.loads((FILES / "totals.json").read_text())
-    problems, notes, used = [], [], set()
-    for (backend, revision), run in runs.items():
-        where = f"{revision}, {backend}"
+def judge(runs):
+    limits = read_limits()
+    problems, notes = [], []
+    for (backend, part), run in runs.items():
         failures = checks_with(run, "FAILURE")
+        known = set(limits.get(part, ())) if backend == LIMITED else set()
         for scenario, check, text in failures:
-            entry = next((name for name in (scenario, f"{scenario}:{check}") if name in expected[revision]), None)
-            if entry:
-                used.add((revision, entry))
-            else:
-                problems.append(f"{where}: {scenario}:{check} failed: {text}")
-        passed = len(checks_with(run, "SUCCESS"))
-        for kind, count in {"passed": passed, "total": passed + len(failures)}.items():
-            wanted = totals[backend][revision][kind]
-            if count < wanted:
-                problems.append(f"{where}: {kind} fell from {wanted} to {count}: checks were lost or skipped")
-            elif count > wanted:
-                notes.append(f"{where}: {kind} rose from {wanted} to {count}: raise it in totals.json")
-    for revision, entries in expected.items():
-        stale = [entry for entry in entries if (revision, entry) not in used]
-        problems += [f"{revision}: '{entry}' no longer fails: remove it from expected-failures.yml" for entry in stale]
+            if f"{scenario}:{check}" not in known:
+                problems.append(f"{backend}, {part}: {scenario}:{check} failed: {text}")
+        for name in sorted(known - {f"{scenario}:{check}" for scenario, check, _ in failures}):
+            problems.append(f"{backend}, {part}: {name} no longer fails: remove it from bridge-limits.yml")
+        lost, risen = against_totals(backend, part, len(checks_with(run, "SUCCESS")), len(failures))
+        problems, notes = problems + lost, notes + risen
     return problems, notes
 
 
-def read_expected():
-    """The expected failures per revision: a YAML of two lists and comments, nothing more."""
-    expected = {revision: [] for revision in REVISIONS}
-    current = None
-    for number, line in enumerate((FILES / "expected-failures.yml").read_text().splitlines(), 1):
-        text = line.split("#", 1)[0].rstrip()
-        if not text:
-            continue
-        if not text.startswith(" ") and text.rstrip("[] ").endswith(":"):
-            current = text.rstrip("[] ").rstrip(":").strip('"')
-            if current not in expected:
-                sys.exit(f"error: expected-failures.yml:{number}: no such revision: {current}")
-        elif text.lstrip().startswith("- ") and current:
-            expected[current].append(text.lstrip()[2:].strip().strip('"'))
-        else:
-            sys.exit(f"error: expected-failures.yml:{number}: not a list entry: {line}")
-    return expected
+def against_totals(backend, part, passed, failed):
+    """What is lost against totals.json, and what has risen."""
+    wanted = json.loads((FILES / "totals.json").read_text())[backend][part]
+    lost, risen = [], []
+    for kind, count in {"passed": passed, "total": passed + failed}.items():
+        if count < wanted[kind]:
+            lost.append(f"{backend}, {part}: {kind} fell from {wanted[kind]} to {count}: checks were lost or skipped")
+        elif count > wanted[kind]:
+            risen.append(f"{backend}, {part}: {kind} rose from {wanted[kind]} to {count}: raise it in totals.json")
+    return lost, risen
+
+
+def read_limits():
+    """Reason by `scenario:check` by revision: a YAML of two levels, one entry a line, and comments, nothing more."""
+    limits = {}
+    for number, line in enumerate((FILES / "bridge-limits.yml").read_text().splitlines(), 1):
+        revision, entry = re.fullmatch(r'"(\S+)":', line), re.fullmatch(r"  (\S+:\S+): (\S.*)", line)
+        if revision and revision[1] in REVISIONS:
+            of_revision = limits.setdefault(revision[1], {})
+        elif entry and limits:
+            of_revision[entry[1]] = entry[2]
+        elif line.strip() and not line.lstrip().startswith("#"):
+            sys.exit(f"error: bridge-limits.yml:{number}: not a revision, or `  scenario:check: reason` under one: {line}")
+    return limits
 
 
 if __name__ == "__main__":

@@ -37,6 +37,16 @@ pub enum Accepts {
     Json,
     /// A stream of events, too.
     EventStream,
+    /// A stream of events rather than a JSON body.
+    EventStreamFirst,
+}
+
+impl Accepts {
+    /// Whether the client can be told something before its answer.
+    #[must_use]
+    pub fn events(self) -> bool {
+        self != Self::Json
+    }
 }
 
 /// The steps of a legacy exchange that runs on by itself. Dropping this does not cancel it: to a legacy server and client,
@@ -134,8 +144,8 @@ pub async fn legacy(mut steps: Steps, accepts: Accepts) -> Response<Body> {
         Accepts::Json => {
             return steps.answer().await.map_or_else(cancelled, |answer| json(answer, Era::Legacy));
         }
-        Accepts::EventStream => match timeout(KEEP_ALIVE, steps.next()).await {
-            Ok(Some(Step::Final(answer))) => return json(answer, Era::Legacy),
+        Accepts::EventStream | Accepts::EventStreamFirst => match timeout(KEEP_ALIVE, steps.next()).await {
+            Ok(Some(Step::Final(answer))) => return at_once(answer, Era::Legacy, accepts),
             Ok(None) => return cancelled(),
             Ok(Some(Step::Notification(first))) => Some(first),
             // Questions are notifications here: the task that runs the exchange has put them on the wire.
@@ -181,6 +191,16 @@ pub async fn send(sender: &BodySender, payload: Payload) -> Result<(), net::Gone
         timeout(STALL, sender.send(piece)).await.unwrap_or(Err(net::Gone))?;
     }
     Ok(())
+}
+
+/// An answer before which there is nothing to say, in the form that its client likes best. What HTTP has a status for is JSON.
+#[must_use]
+pub fn at_once(answer: Answer, era: Era, accepts: Accepts) -> Response<Body> {
+    if accepts == Accepts::EventStreamFirst && answer.status.http(era) == StatusCode::OK {
+        event_stream(Body::chunks(sse::encode_event(answer.payload, None, None)))
+    } else {
+        json(answer, era)
+    }
 }
 
 /// An answer as one JSON body.

@@ -27,13 +27,13 @@ const STALL: Duration = Duration::from_secs(30);
 
 /// Presents a legacy exchange to its client.
 pub async fn answer(mut steps: Steps, accepts: Accepts, session: Option<Arc<Session>>) -> Response<Body> {
-    let Some(session) = session.filter(|_| accepts == Accepts::EventStream) else {
+    let Some(session) = session.filter(|_| accepts.events()) else {
         return present::legacy(steps, accepts).await;
     };
     let primes = session.hello().is_some_and(|hello| hello.version >= Version::V2025_11_25);
     let patience = if primes { PRIME_AFTER } else { KEEP_ALIVE };
     let first = match timeout(patience, steps.next()).await {
-        Ok(Some(Step::Final(answer))) => return present::json(answer, Era::Legacy),
+        Ok(Some(Step::Final(answer))) => return present::at_once(answer, Era::Legacy, accepts),
         Ok(None) => return present::cancelled(),
         Ok(Some(Step::Notification(first))) => Some(first),
         // Questions are notifications here: the task that runs the exchange has put them on the wire.

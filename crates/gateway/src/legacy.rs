@@ -117,7 +117,8 @@ async fn initialize(client: &Client, request: &Request) -> Result<Response<Body>
     let whose = (&client.site, &client.principal, client.accepts);
     let context = context(whose, session, Some(&hello));
     let result = operation::initialize_result(&context, hello.version).await;
-    let mut response = present::json(exchange::Answer::result(&request.id, result), Era::Legacy);
+    let mut response =
+        present::at_once(exchange::Answer::result(&request.id, result), Era::Legacy, client.accepts);
     if let Some(id) = opened.and_then(|(id, _)| HeaderValue::try_from(id).ok()) {
         response.headers_mut().insert(MCP_SESSION_ID, id);
     }
@@ -166,7 +167,7 @@ pub fn start(
         },
         _ => None,
     };
-    let line = session.clone().filter(|_| whose.2 == Accepts::EventStream);
+    let line = session.clone().filter(|_| whose.2.events());
     let context = context(whose, session, None);
     let cancelled =
         running.as_ref().map_or_else(CancellationToken::new, |running| running.cancelled().clone());
@@ -223,11 +224,8 @@ pub(crate) fn context(
     let hello = hello.or_else(|| session.as_ref().and_then(|session| session.hello()));
     let declared = hello.map_or_else(|| Object::empty().text().clone(), |hello| hello.capabilities.clone());
     // A question goes out on the call's stream and its answer comes back in the session.
-    let capabilities = if session.is_some() && accepts == Accepts::EventStream {
-        declared
-    } else {
-        upstream::unasked(&declared)
-    };
+    let capabilities =
+        if session.is_some() && accepts.events() { declared } else { upstream::unasked(&declared) };
     let caller = Caller {
         principal: principal.clone(),
         session: session.as_ref().map(|session| session.key()),

@@ -41,7 +41,7 @@ pub(crate) async fn open(
     accepts: Accepts,
     standing: Standing,
 ) -> Result<Response<Body>, Refusal> {
-    if accepts != Accepts::EventStream {
+    if !accepts.events() {
         return Err(Refusal::NotAcceptable);
     }
     let Some(filter) = request.params.object("notifications") else {

@@ -1,12 +1,15 @@
 //! What the HTTP headers of a POST say about form: the body's type, and the answers the client takes.
 
+use std::cmp::Reverse;
+
 use config::Streaming;
 use exchange::Accepts;
 use http::{HeaderMap, header};
 
 use crate::refusal::Refusal;
 
-/// Which forms of answer the client takes and the gateway gives.
+/// Which forms of answer the client takes and the gateway gives. Of two that it likes equally, it likes that more which it
+/// names first.
 ///
 /// # Errors
 /// The client takes no JSON at all.
@@ -16,22 +19,28 @@ pub fn accepts(headers: &HeaderMap, streaming: Streaming) -> Result<Accepts, Ref
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
-        .filter(|range| !is_refused(range))
-        .map(essence)
+        .map(|range| (essence(range), weight(range)))
+        .filter(|(_, weight)| *weight > 0)
         .peekable();
     if ranges.peek().is_none() {
         return Ok(Accepts::Json);
     }
-    let (mut json, mut events) = (false, false);
-    for range in ranges {
+    let (mut json, mut events) = (None, None);
+    for (place, (range, weight)) in ranges.enumerate() {
         let is = |types: &[&str]| types.iter().any(|kind| range.eq_ignore_ascii_case(kind));
-        json |= is(&["application/json", "application/*", "*/*"]);
-        events |= is(&["text/event-stream", "text/*"]);
+        let liking = Some((weight, Reverse(place)));
+        if is(&["application/json", "application/*", "*/*"]) {
+            json = json.max(liking);
+        }
+        if is(&["text/event-stream", "text/*"]) {
+            events = events.max(liking);
+        }
     }
     match (json, events, streaming) {
-        (true, true, Streaming::On) => Ok(Accepts::EventStream),
-        (true, ..) => Ok(Accepts::Json),
-        (false, ..) => Err(Refusal::NotAcceptable),
+        (None, ..) => Err(Refusal::NotAcceptable),
+        (Some(json), Some(events), Streaming::On) if events > json => Ok(Accepts::EventStreamFirst),
+        (_, Some(_), Streaming::On) => Ok(Accepts::EventStream),
+        _ => Ok(Accepts::Json),
     }
 }
 
@@ -55,8 +64,13 @@ fn essence(text: &str) -> &str {
     text.split(';').next().unwrap_or_default().trim()
 }
 
-/// `q=0` says: not this one (RFC 9110, section 12.4.2).
-fn is_refused(range: &str) -> bool {
-    let weight = range.split(';').skip(1).find_map(|parameter| parameter.trim().strip_prefix("q="));
-    weight.is_some_and(|weight| weight.trim().trim_end_matches('0').trim_end_matches('.').is_empty())
+/// How much the client likes a range, in thousandths; 0 says: not this one (RFC 9110, section 12.4.2).
+fn weight(range: &str) -> u16 {
+    let written = range.split(';').skip(1).find_map(|parameter| parameter.trim().strip_prefix("q="));
+    let written = written.unwrap_or("1").trim();
+    let (whole, fraction) = written.split_once('.').unwrap_or((written, ""));
+    format!("{whole}{fraction:0<3.3}").parse().unwrap_or(1000)
 }
+
+#[cfg(test)]
+mod tests;

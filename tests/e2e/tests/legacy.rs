@@ -34,6 +34,20 @@ async fn a_version_that_is_not_legacy_is_answered_with_the_newest_legacy_one() -
 }
 
 #[tokio::test]
+async fn who_likes_a_stream_best_gets_one() -> Result<()> {
+    let pair = Pair::start(Era::Dual).await?;
+    let liking = "application/json;q=0.9, text/event-stream";
+    let hello = pair.endpoint().post(Session::initialize("2025-11-25", json!({})));
+    let hello = hello.replace("accept", liking).send().await?;
+    assert_eq!((hello.is_stream(), hello.result()?["protocolVersion"].as_str()), (true, Some("2025-11-25")));
+    let session = pair.session().await?;
+    let listed = session.request(1, "tools/list", json!({})).replace("accept", liking).send().await?;
+    assert_eq!((listed.status, listed.is_stream(), listed.events().len()), (200, true, 1));
+    ensure!(listed.result()?["tools"].is_array(), "{}", listed.text());
+    Ok(())
+}
+
+#[tokio::test]
 async fn only_what_works_is_advertised() -> Result<()> {
     let pair = Pair::start(Era::Dual).await?;
     let capabilities = pair.session().await?.initialized["capabilities"].clone();

@@ -200,6 +200,21 @@ async fn there_is_no_get_no_delete_and_no_session() -> Result<()> {
 }
 
 #[tokio::test]
+async fn who_likes_a_stream_best_gets_one_and_errors_keep_their_status() -> Result<()> {
+    let pair = Pair::start(Era::Dual).await?;
+    let client = pair.modern();
+    let ask = |method: &str| {
+        client.request(1, method, json!({})).replace("accept", "text/event-stream, application/json")
+    };
+    let listed = ask("tools/list").send().await?;
+    assert_eq!((listed.status, listed.is_stream(), listed.events().len()), (200, true, 1));
+    ensure!(listed.result()?["tools"].is_array(), "{}", listed.text());
+    let unknown = ask("no/such").send().await?;
+    assert_eq!((unknown.status, unknown.is_stream(), unknown.error_code()?), (404, false, -32601));
+    Ok(())
+}
+
+#[tokio::test]
 async fn arrays_and_answers_are_refused_and_notifications_accepted() -> Result<()> {
     let pair = Pair::start(Era::Dual).await?;
     let post = |body: Value| pair.endpoint().post(body).header("mcp-protocol-version", MODERN);

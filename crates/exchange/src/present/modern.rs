@@ -9,7 +9,7 @@ use mcp::{Era, Payload, sse};
 use net::{Body, BodySender};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::{Accepts, KEEP_ALIVE, event_stream, json, send};
+use super::{Accepts, KEEP_ALIVE, at_once, event_stream, json, send};
 use crate::{Answer, Exchange, Step};
 
 /// How long a call is waited for after a question: a server that asks several things at once asks them one by one, and its
@@ -22,8 +22,8 @@ pub async fn modern<H: Send + 'static>(exchange: Exchange, accepts: Accepts, hel
     let mut call = Call::new(exchange);
     let first = match accepts {
         Accepts::Json => return json(call.answer().await, Era::Modern),
-        Accepts::EventStream => match timeout(KEEP_ALIVE, call.next()).await {
-            Ok(Said::Final(answer)) => return json(answer, Era::Modern),
+        Accepts::EventStream | Accepts::EventStreamFirst => match timeout(KEEP_ALIVE, call.next()).await {
+            Ok(Said::Final(answer)) => return at_once(answer, Era::Modern, accepts),
             Ok(Said::Notification(first)) => Some(first),
             Err(_) => None,
         },

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use exchange::{Accepts, Answer, Session, Step, present};
+use exchange::{Answer, Session, Step, present};
 use http::Response;
 use identity::Principal;
 use mcp::code::{ErrorObject, INVALID_REQUEST};
@@ -55,9 +55,9 @@ pub(super) async fn answer(
             Err(malformed) => answers.push(malformed.to_error().response(None)),
         }
     }
-    match (started.is_empty(), accepts) {
+    match (started.is_empty(), accepts.events()) {
         (true, _) if answers.is_empty() => Ok(accepted()),
-        (false, Accepts::EventStream) => Ok(stream(started, answers)),
+        (false, true) => Ok(stream(started, answers)),
         _ => Ok(together(started, answers).await),
     }
 }
