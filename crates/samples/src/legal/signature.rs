@@ -59,7 +59,7 @@ impl Signatures {
             Some(_) => "<form method=\"post\"><button>Sign</button></form>",
             None => "<p>Signed. You can close this page.</p>",
         };
-        Some(format!("<!doctype html><title>Sign</title><h1>{title}</h1><p>With {party}.</p>{below}\n"))
+        Some(format!("<!doctype html><title>Sign</title><h1>{title}</h1><p>With {party}</p>{below}\n"))
     }
 
     /// A new page: its address, and what is heard when it is signed.
