@@ -1,10 +1,11 @@
-//! The finance department's server: a budget, expenses, and their approval, which is for managers.
+//! The finance department's server: a budget, expenses, and their approval and payment, which are for managers.
 //!
 //! Speaks 2026-07-28 only. Whoever calls has to prove who they are, by a short-lived token for this server; what the
 //! list shows and what a call does follow from the same verified roles.
 
 mod books;
 mod entrance;
+mod payment;
 
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ use url::Url;
 use crate::server::http::Endpoint;
 use crate::server::http::modern::Modern;
 use crate::server::{Call, Done, Failed, Lists, Logs, Resource, Sample, Tool};
-use books::{Books, Refused};
+use books::Books;
 use entrance::Entrance;
 
 pub use entrance::{AUDIENCE, NoEntrance};
@@ -62,7 +63,7 @@ pub fn sample() -> Sample {
     Sample {
         name: "finance",
         title: "Finance",
-        instructions: "Budget and expenses of Example Corp, 2026. Amounts are whole euros. Managers can approve expenses.",
+        instructions: "Budget and expenses of Example Corp, 2026. Amounts are whole euros. Managers can approve expenses and pay them.",
         lists: Lists::PerCaller,
         logs: Logs::None,
         tools: vec![
@@ -70,6 +71,7 @@ pub fn sample() -> Sample {
             Tool::new(list_expenses_entry(), with(list_expenses)),
             Tool::new(approve_expense_entry(), with(approve_expense))
                 .only_for(|caller| caller.has_role("manager")),
+            payment::tool(books.clone()).only_for(|caller| caller.has_role("manager")),
         ],
         prompts: Vec::new(),
         resources: vec![Resource::new(budget_entry(), move || format!("{:#}", budget.budget()))],
@@ -128,7 +130,7 @@ fn list_expenses_entry() -> Value {
         "description": "Lists expense reports, by state if one is given.",
         "inputSchema": {
             "type": "object",
-            "properties": { "state": { "enum": ["open", "approved"], "description": "Only these; all when absent" } },
+            "properties": { "state": { "enum": ["open", "approved", "paid"], "description": "Only these; all when absent" } },
             "additionalProperties": false,
         },
         "outputSchema": {
@@ -168,15 +170,8 @@ fn approve_expense_entry() -> Value {
 
 fn approve_expense(books: &Books, call: &Call) -> Result<Done, Failed> {
     let id = call.required_text("expense_id")?;
-    match books.approve(&id, &call.caller.subject) {
-        Ok(expense) => Ok(Done::text(expense.line()).with(expense.to_json())),
-        Err(Refused::Unknown) => {
-            Err(Failed(format!("There is no expense `{id}`; `list_expenses` says which there are.")))
-        }
-        Err(Refused::ApprovedBy(who)) => {
-            Err(Failed(format!("The expense `{id}` was approved by {who} already.")))
-        }
-    }
+    let approved = books.approve(&id, &call.caller.subject).map_err(|refused| refused.of(&id))?;
+    Ok(Done::text(approved.line()).with(approved.to_json()))
 }
 
 fn expense_schema() -> Value {
@@ -187,8 +182,9 @@ fn expense_schema() -> Value {
             "who": { "type": "string" },
             "what": { "type": "string" },
             "amount_eur": { "type": "integer" },
-            "state": { "enum": ["open", "approved"] },
+            "state": { "enum": ["open", "approved", "paid"] },
             "approved_by": { "type": "string" },
+            "paid_from": { "type": "string" },
         },
         "required": ["id", "who", "what", "amount_eur", "state"],
     })

@@ -1,9 +1,11 @@
-//! The legal department's server: contracts to read, and a first review of one.
+//! The legal department's server: contracts to read, a first review of one, and what has to happen before it is in force.
 //!
-//! Speaks 2025-11-25 only, with sessions. Its tools only read; nothing a client sends is kept.
+//! Speaks 2025-11-25 only, with sessions. Who approves or signs is asked in the middle of the call.
 
+mod approval;
 mod contract;
 mod review;
+mod signature;
 
 use mcp::Object;
 use net::Drain;
@@ -13,20 +15,21 @@ use crate::server::http::Endpoint;
 use crate::server::http::legacy::Legacy;
 use crate::server::{Call, Done, Failed, Lists, Logs, Prompt, Resource, Sample, Template, Tool};
 use contract::{CONTRACTS, Contract};
+use signature::Signatures;
 
 /// Serves the sample at `endpoint` until `drain` begins.
 pub async fn serve(endpoint: Endpoint, drain: Drain) {
-    let server = Legacy::new(sample());
+    let signatures = Signatures::at(endpoint.url());
+    let server = Legacy::new(sample(&signatures));
     let handle = move |request| {
         let server = server.clone();
         async move { server.handle(request).await }
     };
-    endpoint.serve(handle, drain).await;
+    endpoint.serve_with_pages(handle, move |verb, path| signatures.page(verb, path), drain).await;
 }
 
 /// The server, described.
-#[must_use]
-pub fn sample() -> Sample {
+fn sample(signatures: &Signatures) -> Sample {
     Sample {
         name: "legal",
         title: "Legal",
@@ -36,6 +39,8 @@ pub fn sample() -> Sample {
         tools: vec![
             Tool::new(list_contracts_entry(), list_contracts),
             Tool::new(review_contract_entry(), review_contract),
+            approval::tool(),
+            signature::tool(signatures.clone()),
         ],
         prompts: vec![Prompt::new(contract_review_entry(), contract_review).completed_by(contract_ids)],
         resources: CONTRACTS.iter().map(resource).collect(),

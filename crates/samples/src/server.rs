@@ -8,10 +8,12 @@ mod dispatch;
 mod feature;
 pub mod http;
 mod outlet;
+mod question;
 pub mod stdio;
 
-pub use call::{Call, Caller, Done, Failed};
+pub use call::{Call, Caller, Done, Failed, Undone};
 pub use feature::{Prompt, Resource, Template, Tool};
+pub use question::{Answer, Question};
 
 use serde_json::{Map, Value, json};
 

@@ -80,7 +80,10 @@ async fn only_managers_see_and_reach_approve_expense() {
     let world = start().await;
     let (alice, bob) = (world.token("alice", &["manager"]), world.token("bob", &["employee"]));
     let list = world.ask(&alice, "tools/list", json!({})).await;
-    assert_eq!(each(&list.result()["tools"], "name"), ["budget_summary", "list_expenses", "approve_expense"]);
+    assert_eq!(
+        each(&list.result()["tools"], "name"),
+        ["budget_summary", "list_expenses", "approve_expense", "pay_expense"]
+    );
     let list = world.ask(&bob, "tools/list", json!({})).await;
     assert_eq!(each(&list.result()["tools"], "name"), ["budget_summary", "list_expenses"]);
     assert_eq!(list.result()["cacheScope"], "private");
@@ -93,6 +96,49 @@ async fn only_managers_see_and_reach_approve_expense() {
     assert_eq!(reply.result()["resultType"], "complete");
     let again = world.approve(&alice, "E-1001").await;
     assert_eq!(again.result()["isError"], true);
+}
+
+#[tokio::test]
+async fn asks_in_its_result_and_pays_when_it_is_asked_again() {
+    let world = start().await;
+    let alice = world.token("alice", &["manager"]);
+    let pay = |answers: Option<Value>| {
+        let mut params = json!({ "name": "pay_expense", "arguments": { "expense_id": "E-0998" } });
+        params["_meta"]["io.modelcontextprotocol/clientCapabilities"] = json!({ "elicitation": {} });
+        if let Some(answers) = answers {
+            params["inputResponses"] = json!({ "account": answers });
+        }
+        world.ask(&alice, "tools/call", params)
+    };
+    let asked = pay(None).await;
+    let result = asked.result();
+    assert_eq!(result["resultType"], "input_required");
+    let question = &result["inputRequests"]["account"];
+    assert_eq!(
+        (&question["method"], &question["params"]["mode"]),
+        (&json!("elicitation/create"), &json!("form"))
+    );
+
+    let declined = pay(Some(json!({ "action": "decline" }))).await;
+    assert_eq!(declined.result()["structuredContent"]["state"], "approved");
+    let yes = json!({ "action": "accept", "content": { "account": "travel" } });
+    let paid = pay(Some(yes.clone())).await;
+    assert_eq!(paid.result()["resultType"], "complete");
+    assert_eq!(paid.result()["structuredContent"]["paid_from"], "travel");
+    assert_eq!(pay(Some(yes)).await.result()["isError"], true, "once");
+}
+
+#[tokio::test]
+async fn pays_nothing_that_nobody_approved_and_asks_nobody_who_cannot_answer() {
+    let world = start().await;
+    let alice = world.token("alice", &["manager"]);
+    for (expense, why) in [("E-1001", "approved"), ("E-0998", "cannot ask")] {
+        let params = json!({ "name": "pay_expense", "arguments": { "expense_id": expense } });
+        let reply = world.ask(&alice, "tools/call", params).await;
+        assert_eq!(reply.result()["isError"], true);
+        let text = reply.result()["content"][0]["text"].as_str().unwrap();
+        assert!(text.contains(why), "{text}");
+    }
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use net::Drain;
 use portcullis_samples::legal;
 use portcullis_samples::server::http::Endpoint;
 use serde_json::{Value, json};
-use support::{Reply, Running, each, modern, post, request, send};
+use support::{Reply, Running, Stream, each, modern, open, post, request, send, send_page};
 
 const V: (&str, &str) = ("mcp-protocol-version", "2025-11-25");
 
@@ -20,7 +20,13 @@ fn start() -> Running {
 }
 
 async fn initialize(server: &Running, version: &str) -> (String, Value) {
-    let params = json!({ "protocolVersion": version, "capabilities": {}, "clientInfo": { "name": "t", "version": "0" } });
+    initialize_with(server, version, json!({})).await
+}
+
+async fn initialize_with(server: &Running, version: &str, capabilities: Value) -> (String, Value) {
+    let params = json!({
+        "protocolVersion": version, "capabilities": capabilities, "clientInfo": { "name": "t", "version": "0" },
+    });
     let reply = post(&server.url, &[], &request("initialize", params)).await;
     assert_eq!(reply.status, StatusCode::OK);
     let session = reply.headers["mcp-session-id"].to_str().unwrap().to_owned();
@@ -32,6 +38,82 @@ async fn initialize(server: &Running, version: &str) -> (String, Value) {
 
 async fn ask(server: &Running, session: &str, method: &str, params: Value) -> Reply {
     post(&server.url, &[V, ("mcp-session-id", session)], &request(method, params)).await
+}
+
+/// A session of a client that can be asked.
+async fn askable(server: &Running) -> String {
+    initialize_with(server, "2025-11-25", json!({ "elicitation": { "form": {}, "url": {} } })).await.0
+}
+
+/// Calls a tool about one contract; answers the question, and the stream on which the result will come.
+async fn ask_about(server: &Running, session: &str, tool: &str) -> (Value, Stream) {
+    let call = json!({ "name": tool, "arguments": { "contract_id": "msa-2026" } });
+    let headers = [V, ("mcp-session-id", session)];
+    let mut stream = open(&server.url, &headers, &request("tools/call", call)).await;
+    let question = stream.next().await;
+    assert_eq!(question["method"], "elicitation/create");
+    (question, stream)
+}
+
+async fn answer(server: &Running, session: &str, question: &Value, result: Value) {
+    let response = json!({ "jsonrpc": "2.0", "id": question["id"], "result": result });
+    let noted = post(&server.url, &[V, ("mcp-session-id", session)], &response).await;
+    assert_eq!(noted.status, StatusCode::ACCEPTED);
+}
+
+#[tokio::test]
+async fn asks_on_the_stream_of_the_call() {
+    let server = start();
+    let session = askable(&server).await;
+    for (said, text) in [
+        (json!({ "action": "accept", "content": { "approve": true } }), "msa-2026 is approved."),
+        (json!({ "action": "accept", "content": { "approve": false } }), "msa-2026 is not approved."),
+        (json!({ "action": "decline" }), "Nobody has decided about msa-2026."),
+    ] {
+        let (question, mut stream) = ask_about(&server, &session, "approve_contract").await;
+        let (form, properties) = (&question["params"], &question["params"]["requestedSchema"]["properties"]);
+        assert_eq!((&form["mode"], &properties["approve"]["type"]), (&json!("form"), &json!("boolean")));
+        answer(&server, &session, &question, said).await;
+        assert_eq!(stream.next().await["result"]["content"][0]["text"], text);
+    }
+}
+
+#[tokio::test]
+async fn an_answer_of_another_session_is_none() {
+    let server = start();
+    let (session, other) = (askable(&server).await, askable(&server).await);
+    let (question, mut stream) = ask_about(&server, &session, "approve_contract").await;
+    let said = |approve: bool| json!({ "action": "accept", "content": { "approve": approve } });
+    answer(&server, &other, &question, said(false)).await;
+    answer(&server, &session, &question, said(true)).await;
+    assert_eq!(stream.next().await["result"]["content"][0]["text"], "msa-2026 is approved.");
+}
+
+#[tokio::test]
+async fn a_contract_is_signed_on_its_page_and_nowhere_else() {
+    let server = start();
+    let session = askable(&server).await;
+    let (question, mut stream) = ask_about(&server, &session, "sign_contract").await;
+    let page: url::Url = question["params"]["url"].as_str().unwrap().parse().unwrap();
+    assert_eq!(page.port(), server.url.port());
+    answer(&server, &session, &question, json!({ "action": "accept" })).await;
+    assert!(send_page(&page, Method::GET).await.contains("<button>Sign</button>"));
+    assert!(send_page(&page, Method::POST).await.contains("Signed."));
+    assert_eq!(stream.next().await["result"]["content"][0]["text"], "msa-2026 is signed.");
+    let other = page.join("other").unwrap();
+    assert_eq!(send(&other, Method::GET, &[], String::new()).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_client_that_cannot_be_asked_is_told_so() {
+    let server = start();
+    let forms_only = initialize_with(&server, "2025-11-25", json!({ "elicitation": {} })).await.0;
+    let nothing = initialize(&server, "2025-11-25").await.0;
+    for (session, tool) in [(&nothing, "approve_contract"), (&forms_only, "sign_contract")] {
+        let call = json!({ "name": tool, "arguments": { "contract_id": "msa-2026" } });
+        let reply = ask(&server, session, "tools/call", call).await;
+        assert_eq!(reply.result()["isError"], true, "{tool}");
+    }
 }
 
 #[tokio::test]
@@ -92,7 +174,10 @@ async fn reviews_a_contract_for_people_and_programs_alike() {
     let (session, _) = initialize(&server, "2025-11-25").await;
     let list = ask(&server, &session, "tools/list", json!({})).await;
     let tools = &list.result()["tools"];
-    assert_eq!(each(tools, "name"), ["list_contracts", "review_contract"]);
+    assert_eq!(
+        each(tools, "name"),
+        ["list_contracts", "review_contract", "approve_contract", "sign_contract"]
+    );
     for field in ["title", "description", "inputSchema", "outputSchema", "annotations", "icons"] {
         assert!(!tools[1][field].is_null(), "{field}");
     }
@@ -136,8 +221,8 @@ async fn what_a_tool_cannot_do_is_a_result_and_what_does_not_exist_an_error() {
         let reply = ask(&server, &session, "tools/call", call).await;
         assert_eq!(reply.result()["isError"], true, "{arguments}");
     }
-    let reply = ask(&server, &session, "tools/call", json!({ "name": "sign_contract" })).await;
-    assert_eq!(reply.error(), (-32602, "Unknown tool: sign_contract"));
+    let reply = ask(&server, &session, "tools/call", json!({ "name": "burn_contract" })).await;
+    assert_eq!(reply.error(), (-32602, "Unknown tool: burn_contract"));
     let reply = ask(&server, &session, "resources/read", json!({ "uri": "contract://none" })).await;
     assert_eq!(reply.error().0, -32002);
     assert_eq!(reply.answer()["error"]["data"]["uri"], "contract://none");

@@ -1,27 +1,28 @@
-//! The tour's own client: sends a step as it is printed, and reads what comes back, stream or not.
+//! The tour's own client: sends what is printed, and reads what comes back, stream or not.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
-use http::Request;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
-use mcp::Version;
-use mcp::header::{MCP_METHOD, MCP_NAME, MCP_PROTOCOL_VERSION};
+use http::{HeaderMap, Request};
+use mcp::header::MCP_SESSION_ID;
 use mcp::sse::Decoder;
 use net::{Body, ClientOptions, Guard, ReplyBody, Tls};
 use serde_json::Value;
 use tokio::time::Instant;
 use url::Url;
 
+use super::message::{ACCEPTS, Message};
 use super::people::People;
-use super::tour::{Progress, Step};
 use crate::failure::Failure;
 
-/// What every step accepts.
-pub const ACCEPTS: &str = "application/json, text/event-stream";
 /// For an answer to begin, and between two events of one.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// One event, or one body, in bytes.
 const BYTES_MAX: usize = 4 << 20;
+
+/// What earlier answers said, by variable.
+pub type Values = HashMap<&'static str, String>;
 
 /// A client of the gateway at one URL.
 pub struct Client {
@@ -29,38 +30,38 @@ pub struct Client {
     url: Url,
 }
 
+/// An answer that has begun.
+pub struct Incoming {
+    head: http::response::Parts,
+    body: ReplyBody,
+    /// Where it is a stream.
+    decoder: Option<Decoder>,
+}
+
 /// What came back.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Reply {
     /// The HTTP status.
     pub status: u16,
     /// `WWW-Authenticate`.
     pub challenge: Option<String>,
-    /// The messages: of a stream all of them, otherwise the one of the body, if there was one.
+    /// `Mcp-Session-Id`.
+    pub session: Option<String>,
+    /// The messages: of a stream those that were read, otherwise the one of the body, if there was one.
     pub messages: Vec<Value>,
+    /// The last of them as it was written; or the body, where it is no message.
+    pub text: String,
     /// From the arrival of the first message to that of the last.
     pub spread: Duration,
 }
 
-impl Reply {
-    /// The last message; null where there is none.
-    pub fn answer(&self) -> &Value {
-        const NONE: &Value = &Value::Null;
-        self.messages.last().unwrap_or(NONE)
-    }
-}
-
-/// The body of a step.
-pub fn body(step: &Step) -> String {
-    let progress = if step.progress == Progress::Wanted { r#""progressToken":1,"# } else { "" };
-    format!(
-        r#"{{"jsonrpc":"2.0","id":1,"method":"{}","params":{{{}"_meta":{{{progress}"{}":"{}","{}":{{}}}}}}}}"#,
-        step.method,
-        step.params,
-        mcp::meta::PROTOCOL_VERSION,
-        Version::NEWEST,
-        mcp::meta::CLIENT_CAPABILITIES,
-    )
+/// How far an answer is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// To its end.
+    End,
+    /// To the first question.
+    Question,
 }
 
 impl Client {
@@ -75,53 +76,112 @@ impl Client {
         Ok(Self { http, url: Url::parse(url).map_err(|error| failed(&error))? })
     }
 
-    /// Takes a step.
+    /// Sends a message, its variables replaced by their values.
     ///
     /// # Errors
-    /// There was no answer, or none that can be read.
-    pub async fn ask(&self, step: &Step, people: &People) -> Result<Reply, Failure> {
-        let failed = |error: &dyn std::fmt::Display| Failure::of("the gateway does not answer", error);
-        let mut request = Request::post(self.url.as_str())
-            .header(CONTENT_TYPE, "application/json")
-            .header(ACCEPT, ACCEPTS)
-            .header(MCP_PROTOCOL_VERSION, Version::NEWEST.as_str())
-            .header(MCP_METHOD, step.method);
-        if let Some(name) = step.name {
-            request = request.header(MCP_NAME, name);
+    /// There was no answer.
+    pub async fn send(
+        &self,
+        message: &Message,
+        people: &People,
+        values: &Values,
+    ) -> Result<Incoming, Failure> {
+        let mut request =
+            Request::post(self.url.as_str()).header(CONTENT_TYPE, "application/json").header(ACCEPT, ACCEPTS);
+        for (name, value) in &message.headers {
+            request = request.header(*name, filled(value, values));
         }
-        if let Some(token) = people.token(step.who) {
+        if let Some(token) = people.token(message.who) {
             request = request.header(AUTHORIZATION, format!("Bearer {token}"));
         }
-        let request = request.body(Body::from(body(step))).map_err(|error| failed(&error))?;
+        self.start(request.body(Body::from(filled(&message.body, values)))).await
+    }
+
+    /// Presses the button of the page at `address`.
+    ///
+    /// # Errors
+    /// There was no answer.
+    pub async fn press(&self, address: &str) -> Result<Incoming, Failure> {
+        self.start(Request::post(address).body(Body::empty())).await
+    }
+
+    async fn start(&self, request: http::Result<Request<Body>>) -> Result<Incoming, Failure> {
+        let failed = |error: &dyn std::fmt::Display| Failure::of("there is no answer", error);
+        let request = request.map_err(|error| failed(&error))?;
         let response = self.http.send(request, PATIENCE).await.map_err(|error| failed(&error))?;
         let (head, body) = response.into_parts();
-        let header =
-            |name| head.headers.get(name).and_then(|value| value.to_str().ok()).map(ToOwned::to_owned);
-        let (status, challenge) = (head.status.as_u16(), header(WWW_AUTHENTICATE));
-        let is_stream = header(CONTENT_TYPE).is_some_and(|form| form.starts_with("text/event-stream"));
-        let (messages, spread) = if is_stream {
-            events(body).await?
-        } else {
-            let read = net::read_body(&head.headers, body, BYTES_MAX, PATIENCE).await;
-            let text = read.map_err(|error| failed(&error))?;
-            (serde_json::from_slice(&text).ok().into_iter().collect(), Duration::ZERO)
-        };
-        Ok(Reply { status, challenge, messages, spread })
+        let is_stream = header(&head.headers, CONTENT_TYPE.as_str())
+            .is_some_and(|form| form.starts_with("text/event-stream"));
+        Ok(Incoming { head, body, decoder: is_stream.then(|| Decoder::new(BYTES_MAX)) })
     }
 }
 
-/// The messages of a stream, and how long it took from the first to the last.
-async fn events(mut body: ReplyBody) -> Result<(Vec<Value>, Duration), Failure> {
-    let failed = |error: &dyn std::fmt::Display| Failure::of("the stream cannot be read", error);
-    let mut decoder = Decoder::new(BYTES_MAX);
-    let mut messages = Vec::new();
-    let (mut first, mut last) = (None, Duration::ZERO);
-    while let Some(chunk) = net::next_frame(&mut body, PATIENCE).await.map_err(|error| failed(&error))? {
-        decoder.feed(chunk);
-        while let Some(event) = decoder.next_event().map_err(|error| failed(&error))? {
-            last = first.get_or_insert_with(Instant::now).elapsed();
-            messages.extend(serde_json::from_slice::<Value>(&event.data));
+impl Incoming {
+    /// Reads on.
+    ///
+    /// # Errors
+    /// It breaks off, or cannot be read.
+    pub async fn read(&mut self, until: Until) -> Result<Reply, Failure> {
+        let failed = |error: &dyn std::fmt::Display| Failure::of("the answer cannot be read", error);
+        let mut reply = Reply {
+            status: self.head.status.as_u16(),
+            challenge: header(&self.head.headers, WWW_AUTHENTICATE.as_str()),
+            session: header(&self.head.headers, MCP_SESSION_ID),
+            ..Reply::default()
+        };
+        let Some(decoder) = &mut self.decoder else {
+            let read = net::read_body(&self.head.headers, &mut self.body, BYTES_MAX, PATIENCE).await;
+            reply.take(&read.map_err(|error| failed(&error))?);
+            return Ok(reply);
+        };
+        let mut first = None;
+        loop {
+            while let Some(event) = decoder.next_event().map_err(|error| failed(&error))? {
+                reply.spread = first.get_or_insert_with(Instant::now).elapsed();
+                reply.take(&event.data);
+                if until == Until::Question && reply.answer()["method"] == "elicitation/create" {
+                    return Ok(reply);
+                }
+            }
+            match net::next_frame(&mut self.body, PATIENCE).await.map_err(|error| failed(&error))? {
+                Some(chunk) => decoder.feed(chunk),
+                None => return Ok(reply),
+            }
         }
     }
-    Ok((messages, last))
+}
+
+impl Reply {
+    /// The last message; null where there is none.
+    pub fn answer(&self) -> &Value {
+        const NONE: &Value = &Value::Null;
+        self.messages.last().unwrap_or(NONE)
+    }
+
+    /// What the first member called `name` says, found as a shell finds it.
+    pub fn value(&self, name: &str) -> Option<String> {
+        let (_, after) = self.text.split_once(&format!("\"{name}\":"))?;
+        Some(after.split([',', '}']).next()?.replace('"', ""))
+    }
+
+    /// What came, cut to what fits a line.
+    pub fn summary(&self) -> String {
+        format!("status {}: {}", self.status, self.text.chars().take(300).collect::<String>())
+    }
+
+    fn take(&mut self, text: &[u8]) {
+        self.messages.extend(serde_json::from_slice::<Value>(text));
+        // The first event of a stream only says where it can be taken up.
+        if !text.is_empty() {
+            self.text = String::from_utf8_lossy(text).into_owned();
+        }
+    }
+}
+
+fn header(headers: &HeaderMap, name: &str) -> Option<String> {
+    headers.get(name)?.to_str().ok().map(ToOwned::to_owned)
+}
+
+fn filled(text: &str, values: &Values) -> String {
+    values.iter().fold(text.to_owned(), |text, (name, value)| text.replace(&format!("${name}"), value))
 }

@@ -13,14 +13,14 @@ pub fn print(stage: &Stage) {
 
 fn text(stage: &Stage) -> String {
     let mut text = about(stage);
-    let steps = tour::steps();
-    for (number, step) in (1..).zip(&steps) {
-        text.push_str(&format!(
-            "\n# {number}. {}\n#    Look for: {}.\n{}\n",
-            step.title,
-            step.look_for,
-            curl::command(step)
-        ));
+    for (number, step) in (1..).zip(tour::steps()) {
+        text.push_str(&format!("\n# {number}. {}\n", step.title));
+        for exchange in &step.exchanges {
+            if !exchange.look_for.is_empty() {
+                text.push_str(&format!("#    Look for: {}.\n", exchange.look_for));
+            }
+            text.push_str(&format!("{}\n", curl::commands(exchange)));
+        }
     }
     text.push_str(&format!(
         r#"
@@ -31,7 +31,8 @@ claude mcp add --transport http corp "$URL" --header "Authorization: Bearer $ALI
 # A token for somebody else.
 '{}' token --sub carol --claim 'roles=["manager"]' -c '{}'
 
-Each call is recorded below. Ctrl-C stops the demo.
+Each call, read and question of somebody who was let in is recorded below. Lists are not, nor who was kept out.
+Ctrl-C stops the demo.
 "#,
                 stage.program.display(),
         stage.config.display()
@@ -53,11 +54,12 @@ Portcullis: one gate in front of three servers.
   users        alice, a manager, and bob; their tokens are good for {TOKEN_HOURS} hours
   configured   in {config}
 
-Paste this into another terminal, a step at a time.
+Paste this into another terminal with bash, or with zsh after `setopt interactive_comments`, a step at a time.
 
 export URL={url}
 export ALICE={alice}
 export BOB={bob}
+{helpers}
 "#,
         url = stage.url,
         admin = stage.admin,
@@ -66,5 +68,6 @@ export BOB={bob}
         config = stage.config.display(),
         alice = token(Who::Alice),
         bob = token(Who::Bob),
+        helpers = curl::HELPERS,
     )
 }

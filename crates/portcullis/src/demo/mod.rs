@@ -7,8 +7,10 @@ mod client;
 mod curl;
 mod folder;
 mod guide;
+mod message;
 mod people;
 mod stage;
+mod step;
 mod tour;
 mod walk;
 

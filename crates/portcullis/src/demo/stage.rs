@@ -12,9 +12,9 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep};
 use url::Url;
 
-use super::client::{Client, Reply};
+use super::client::{Client, Reply, Until, Values};
 use super::folder::Folder;
-use super::people::People;
+use super::people::{People, Who};
 use super::tour;
 use crate::environment;
 use crate::failure::Failure;
@@ -123,9 +123,10 @@ impl Stage {
     /// The gateway serves before its catalogue is complete; the first thing a visitor sees should be all of it.
     async fn until_complete(&self) -> Result<(), Failure> {
         let deadline = Instant::now() + PATIENCE;
-        let step = tour::everything_alice_sees();
+        let list = tour::list(Who::Alice);
         loop {
-            let reply = self.client.ask(&step, &self.people).await?;
+            let mut answer = self.client.send(&list, &self.people, &Values::new()).await?;
+            let reply = answer.read(Until::End).await?;
             let missing = missing(&reply);
             if missing.is_empty() {
                 return Ok(());

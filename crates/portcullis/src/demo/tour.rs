@@ -1,55 +1,16 @@
 //! The steps of the tour: what each asks, and what has to come of it.
 //!
-//! All are written in 2026-07-28, where a request stands for itself: each can be pasted alone, in any order.
+//! Most are written in 2026-07-28, where a request stands for itself: each can be pasted alone, in any order. Those of a
+//! client of 2025-11-25 need the session that one of them opens.
+
+mod questions;
 
 use std::time::Duration;
 
-use serde_json::Value;
-
 use super::client::Reply;
+use super::message::{Message, Meta};
 use super::people::Who;
-
-/// One request, and what it shows.
-pub struct Step {
-    /// What it shows, in one line without quotes or parentheses: shells read it.
-    pub title: &'static str,
-    /// What to look for in the answer.
-    pub look_for: &'static str,
-    /// Who asks.
-    pub who: Who,
-    /// The method.
-    pub method: &'static str,
-    /// What `Mcp-Name` repeats: the tool's name or the resource's URI, where there is one.
-    pub name: Option<&'static str>,
-    /// The members of `params` before `_meta`, as JSON text.
-    pub params: &'static str,
-    /// Whether progress is asked for.
-    pub progress: Progress,
-    /// What the shell shows of the answer.
-    pub shows: Shows,
-    /// Whether the answer is what the tour promises; the error says what it is instead.
-    pub expect: fn(&Reply) -> Result<(), String>,
-}
-
-/// Whether a step asks for progress.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
-    /// It does.
-    Wanted,
-    /// It does not.
-    No,
-}
-
-/// What the shell shows of an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shows {
-    /// Status and headers.
-    Head,
-    /// The names of tools.
-    Names,
-    /// The body.
-    Body,
-}
+use super::step::{Act, Exchange, Shows, Step};
 
 /// Progress notifications a runbook of five seconds has to send before its result.
 const PROGRESS_MIN: usize = 3;
@@ -57,8 +18,8 @@ const PROGRESS_MIN: usize = 3;
 const SPREAD_MIN: Duration = Duration::from_secs(2);
 
 /// The tour.
-pub fn steps() -> [Step; 7] {
-    [
+pub fn steps() -> Vec<Step> {
+    let mut steps = vec![
         nobody(),
         everything_alice_sees(),
         what_bob_sees(),
@@ -66,7 +27,9 @@ pub fn steps() -> [Step; 7] {
         alice_approves(),
         runbook(),
         contract(),
-    ]
+    ];
+    steps.extend(questions::steps());
+    steps
 }
 
 /// The names of the tools in an answer to `tools/list`.
@@ -75,154 +38,152 @@ pub fn tools(reply: &Reply) -> Vec<&str> {
     tools.into_iter().flatten().filter_map(|tool| tool["name"].as_str()).collect()
 }
 
-/// Alice's list, with tools of all three servers.
-pub fn everything_alice_sees() -> Step {
-    Step {
-        title: "Alice is a manager. She sees the tools of three servers as one list.",
-        look_for: "finance___approve_expense is among them",
-        who: Who::Alice,
-        shows: Shows::Names,
-        expect: |reply| {
-            has(reply, "legal___review_contract")?;
-            has(reply, "operations___run_runbook")?;
-            has(reply, "finance___approve_expense")
+/// The request for a list.
+pub fn list(who: Who) -> Message {
+    Message::modern(who, "tools/list", "", Meta::PLAIN)
+}
+
+fn everything_alice_sees() -> Step {
+    Step::one(
+        "Alice is a manager. She sees the tools of three servers as one list.",
+        Exchange {
+            look_for: "finance___approve_expense is among them",
+            act: Act::Post(list(Who::Alice)),
+            shows: Shows::Names,
+            keeps: &[],
+            expect: |reply| {
+                has(reply, "legal___review_contract")?;
+                has(reply, "operations___run_runbook")?;
+                has(reply, "finance___approve_expense")
+            },
         },
-        ..list()
-    }
+    )
 }
 
 fn nobody() -> Step {
-    Step {
-        title: "Without a token nobody comes in.",
-        look_for: "401, and in www-authenticate where a client finds out how to get a token",
-        who: Who::Nobody,
-        shows: Shows::Head,
-        expect: |reply| match (reply.status, &reply.challenge) {
-            (401, Some(challenge)) if challenge.contains("resource_metadata=") => Ok(()),
-            (status, challenge) => Err(format!("status {status}, challenge {challenge:?}")),
+    Step::one(
+        "Without a token nobody comes in.",
+        Exchange {
+            look_for: "401, and in www-authenticate where a client finds out how to get a token",
+            act: Act::Post(list(Who::Nobody)),
+            shows: Shows::Head,
+            keeps: &[],
+            expect: |reply| match (reply.status, &reply.challenge) {
+                (401, Some(challenge)) if challenge.contains("resource_metadata=") => Ok(()),
+                (status, challenge) => Err(format!("status {status}, challenge {challenge:?}")),
+            },
         },
-        ..list()
-    }
+    )
 }
 
 fn what_bob_sees() -> Step {
-    Step {
-        title: "Bob is not. The finance server lists less for him: it learns from the gateway who asks.",
-        look_for: "finance___list_expenses is there, finance___approve_expense is not",
-        who: Who::Bob,
-        shows: Shows::Names,
-        expect: |reply| {
-            has(reply, "finance___list_expenses")?;
-            match has(reply, "finance___approve_expense") {
-                Ok(()) => Err("finance___approve_expense is in the list".to_owned()),
-                Err(_) => Ok(()),
-            }
+    Step::one(
+        "Bob is not. The finance server lists less for him: it learns from the gateway who asks.",
+        Exchange {
+            look_for: "finance___list_expenses is there, finance___approve_expense is not",
+            act: Act::Post(list(Who::Bob)),
+            shows: Shows::Names,
+            keeps: &[],
+            expect: |reply| {
+                has(reply, "finance___list_expenses")?;
+                match has(reply, "finance___approve_expense") {
+                    Ok(()) => Err("finance___approve_expense is in the list".to_owned()),
+                    Err(_) => Ok(()),
+                }
+            },
         },
-        ..list()
-    }
+    )
 }
 
 fn bob_approves() -> Step {
-    Step {
-        title: "What bob cannot see he cannot call either.",
-        look_for: "Unknown tool, as for a tool that does not exist",
-        who: Who::Bob,
-        expect: |reply| match (&reply.answer()["error"]["code"], reply.answer()["error"]["message"].as_str())
-        {
-            (code, Some("Unknown tool: finance___approve_expense")) if code == -32602 => Ok(()),
-            _ => Err(other(reply)),
+    Step::one(
+        "What bob cannot see he cannot call either.",
+        Exchange {
+            look_for: "Unknown tool, as for a tool that does not exist",
+            expect: |reply| {
+                let error = &reply.answer()["error"];
+                match error["message"].as_str() {
+                    Some("Unknown tool: finance___approve_expense") if error["code"] == -32602 => Ok(()),
+                    _ => Err(reply.summary()),
+                }
+            },
+            ..approve(Who::Bob)
         },
-        ..approve()
-    }
+    )
 }
 
 fn alice_approves() -> Step {
-    Step {
-        title: "Alice can. The finance server never sees her token, but one of its own, good for minutes.",
-        look_for: "approved by alice",
-        who: Who::Alice,
-        expect: |reply| match &reply.answer()["result"]["structuredContent"]["approved_by"] {
-            who if who == "alice" => Ok(()),
-            _ => Err(other(reply)),
+    Step::one(
+        "Alice can. The finance server never sees her token, but one of its own, good for minutes.",
+        Exchange {
+            look_for: "approved by alice",
+            expect: |reply| match &reply.answer()["result"]["structuredContent"]["approved_by"] {
+                who if who == "alice" => Ok(()),
+                _ => Err(reply.summary()),
+            },
+            ..approve(Who::Alice)
         },
-        ..approve()
-    }
+    )
 }
 
 fn runbook() -> Step {
-    Step {
-        title: "A runbook takes five seconds, and tells how far it is while it runs.",
-        look_for: "one event a second, then the result",
-        who: Who::Alice,
-        method: "tools/call",
-        name: Some("operations___run_runbook"),
-        params: r#""name":"operations___run_runbook","arguments":{"runbook":"restart-checkout","seconds":5},"#,
-        progress: Progress::Wanted,
-        shows: Shows::Body,
-        expect: |reply| {
-            let before = &reply.messages[..reply.messages.len().saturating_sub(1)];
-            let progress = before.iter().filter(|one| one["method"] == "notifications/progress").count();
-            match &reply.answer()["result"]["structuredContent"]["runbook"] {
-                name if name != "restart-checkout" || progress < PROGRESS_MIN => {
-                    Err(format!("{progress} progress events, then {}", other(reply)))
+    let tool = "operations___run_runbook";
+    let params =
+        r#""name":"operations___run_runbook","arguments":{"runbook":"restart-checkout","seconds":5},"#;
+    Step::one(
+        "A runbook takes five seconds, and tells how far it is while it runs.",
+        Exchange {
+            look_for: "one event a second, then the result",
+            act: Act::Post(Message::modern(Who::Alice, "tools/call", params, Meta::PROGRESS).about(tool)),
+            shows: Shows::Body,
+            keeps: &[],
+            expect: |reply| {
+                let before = &reply.messages[..reply.messages.len().saturating_sub(1)];
+                let progress = before.iter().filter(|one| one["method"] == "notifications/progress").count();
+                match &reply.answer()["result"]["structuredContent"]["runbook"] {
+                    name if name != "restart-checkout" || progress < PROGRESS_MIN => {
+                        Err(format!("{progress} progress events, then {}", reply.summary()))
+                    }
+                    _ if reply.spread < SPREAD_MIN => {
+                        Err(format!("all events came at once, within {:?}", reply.spread))
+                    }
+                    _ => Ok(()),
                 }
-                _ if reply.spread < SPREAD_MIN => {
-                    Err(format!("all events came at once, within {:?}", reply.spread))
-                }
-                _ => Ok(()),
-            }
+            },
         },
-    }
+    )
 }
 
 fn contract() -> Step {
-    Step {
-        title: "A contract of the legal server, which speaks 2025-11-25 only. The gateway translates.",
-        look_for: "the text of the agreement",
-        who: Who::Bob,
-        method: "resources/read",
-        name: Some("contract://msa-2026"),
-        params: r#""uri":"contract://msa-2026","#,
-        progress: Progress::No,
-        shows: Shows::Body,
-        expect: |reply| match reply.answer()["result"]["contents"][0]["text"].as_str() {
-            Some(text) if text.starts_with("MASTER SERVICES AGREEMENT") => Ok(()),
-            _ => Err(other(reply)),
+    let (uri, params) = ("contract://msa-2026", r#""uri":"contract://msa-2026","#);
+    Step::one(
+        "A contract of the legal server, which speaks 2025-11-25 only. The gateway translates.",
+        Exchange {
+            look_for: "the text of the agreement",
+            act: Act::Post(Message::modern(Who::Bob, "resources/read", params, Meta::PLAIN).about(uri)),
+            shows: Shows::Body,
+            keeps: &[],
+            expect: |reply| match reply.answer()["result"]["contents"][0]["text"].as_str() {
+                Some(text) if text.starts_with("MASTER SERVICES AGREEMENT") => Ok(()),
+                _ => Err(reply.summary()),
+            },
         },
-    }
+    )
 }
 
-fn list() -> Step {
-    Step {
-        title: "",
+fn approve(who: Who) -> Exchange {
+    let tool = "finance___approve_expense";
+    let params = r#""name":"finance___approve_expense","arguments":{"expense_id":"E-1001"},"#;
+    Exchange {
         look_for: "",
-        who: Who::Nobody,
-        method: "tools/list",
-        name: None,
-        params: "",
-        progress: Progress::No,
+        act: Act::Post(Message::modern(who, "tools/call", params, Meta::PLAIN).about(tool)),
         shows: Shows::Body,
+        keeps: &[],
         expect: |_| Ok(()),
-    }
-}
-
-fn approve() -> Step {
-    Step {
-        method: "tools/call",
-        name: Some("finance___approve_expense"),
-        params: r#""name":"finance___approve_expense","arguments":{"expense_id":"E-1001"},"#,
-        ..list()
     }
 }
 
 fn has(reply: &Reply, tool: &str) -> Result<(), String> {
     let names = tools(reply);
     if names.contains(&tool) { Ok(()) } else { Err(format!("{tool} is not among {}", names.join(", "))) }
-}
-
-/// What came instead, cut to what fits a line.
-fn other(reply: &Reply) -> String {
-    let text: String =
-        reply.messages.last().map(Value::to_string).unwrap_or_default().chars().take(300).collect();
-    format!("status {}: {text}", reply.status)
 }

@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
+use super::client::{Incoming, Reply, Until, Values};
 use super::stage::Stage;
-use super::tour::{self, Step};
+use super::step::{Act, Exchange, Keep, Step};
+use super::tour;
+use crate::failure::Failure;
 
-/// For one step.
+/// For one exchange.
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Walks the tour, printing a line for each step; answers whether all of it worked.
@@ -15,16 +18,14 @@ const PATIENCE: Duration = Duration::from_secs(15);
 pub async fn walk(stage: &Stage) -> bool {
     let begun = Instant::now();
     println!("gateway at {}", stage.url);
+    let mut walk = Walk { stage, values: Values::new(), held: None };
     let mut failed = 0;
     for (number, step) in (1..).zip(tour::steps()) {
-        match take(stage, &step).await {
+        match walk.take(&step).await {
             Ok(()) => println!("✓ {number}. {}", step.title),
             Err(why) => {
                 failed += 1;
-                println!(
-                    "✗ {number}. {}\n     expected: {}\n     instead:  {why}",
-                    step.title, step.look_for
-                );
+                println!("✗ {number}. {}\n{why}", step.title);
             }
         }
     }
@@ -36,8 +37,63 @@ pub async fn walk(stage: &Stage) -> bool {
     failed == 0
 }
 
-async fn take(stage: &Stage, step: &Step) -> Result<(), String> {
-    let asked = timeout(PATIENCE, stage.client.ask(step, &stage.people));
-    let reply = asked.await.map_err(|_| format!("no answer within {PATIENCE:?}"))?;
-    (step.expect)(&reply.map_err(|failure| failure.to_string())?)
+/// Somebody on the tour.
+struct Walk<'a> {
+    stage: &'a Stage,
+    values: Values,
+    /// The stream that was left open.
+    held: Option<Incoming>,
+}
+
+impl Walk<'_> {
+    async fn take(&mut self, step: &Step) -> Result<(), String> {
+        for exchange in &step.exchanges {
+            self.exchange(exchange)
+                .await
+                .map_err(|why| format!("     expected: {}\n     instead:  {why}", expected(exchange)))?;
+        }
+        Ok(())
+    }
+
+    async fn exchange(&mut self, exchange: &Exchange) -> Result<(), String> {
+        let replied = timeout(PATIENCE, self.act(&exchange.act)).await;
+        let reply = replied.map_err(|_| format!("no answer within {PATIENCE:?}"))?;
+        let reply = reply.map_err(|failure| failure.to_string())?;
+        (exchange.expect)(&reply)?;
+        for keep in exchange.keeps {
+            let value = match keep {
+                Keep::Session => reply.session.clone(),
+                Keep::Member { name, .. } => reply.value(name),
+            };
+            let value = value.ok_or_else(|| format!("no {} in {}", keep.variable(), reply.summary()))?;
+            self.values.insert(keep.variable(), value);
+        }
+        Ok(())
+    }
+
+    async fn act(&mut self, act: &Act) -> Result<Reply, Failure> {
+        let Stage { client, people, .. } = self.stage;
+        match act {
+            Act::Post(message) => client.send(message, people, &self.values).await?.read(Until::End).await,
+            Act::Hold(message) => {
+                let held = self.held.insert(client.send(message, people, &self.values).await?);
+                held.read(Until::Question).await
+            }
+            Act::Rest => match &mut self.held {
+                Some(held) => held.read(Until::End).await,
+                None => Ok(Reply::default()),
+            },
+            Act::Sign => {
+                let page = self.values.get("PAGE").map_or("", String::as_str);
+                client.press(page).await?.read(Until::End).await
+            }
+        }
+    }
+}
+
+fn expected(exchange: &Exchange) -> &'static str {
+    match exchange.look_for {
+        "" => "202, and nothing more",
+        look_for => look_for,
+    }
 }

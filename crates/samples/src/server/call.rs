@@ -4,6 +4,7 @@ use mcp::{Object, Raw};
 use serde_json::Value;
 
 use super::outlet::Notices;
+use super::question::{Answer, Inquiry, Question};
 
 /// Who calls, as far as the server has verified it.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +29,7 @@ pub struct Call {
     pub caller: Caller,
     arguments: Object,
     notices: Notices,
+    inquiry: Inquiry,
 }
 
 /// What a tool that worked gives back.
@@ -41,9 +43,18 @@ pub struct Done {
 #[derive(Clone, Debug)]
 pub struct Failed(pub String);
 
+/// Why a call has no result yet, or none that is good.
+#[derive(Clone, Debug)]
+pub enum Undone {
+    /// It did not work.
+    Failed(Failed),
+    /// A person has to answer first; the tool is run anew with the answer, under this key.
+    Asks(&'static str, Question),
+}
+
 impl Call {
-    pub(super) fn new(caller: Caller, arguments: Object, notices: Notices) -> Self {
-        Self { caller, arguments, notices }
+    pub(super) fn new(caller: Caller, arguments: Object, notices: Notices, inquiry: Inquiry) -> Self {
+        Self { caller, arguments, notices, inquiry }
     }
 
     /// An argument that is text.
@@ -80,6 +91,15 @@ impl Call {
     pub async fn log(&self, message: &str) {
         self.notices.log(message).await;
     }
+
+    /// Asks the person behind the client. What the tool does before it asks may be done twice, so it should be nothing.
+    /// `key` tells the questions of one tool apart.
+    ///
+    /// # Errors
+    /// The client cannot be asked, or the answer comes with another call: either way the tool ends here.
+    pub async fn ask(&self, key: &'static str, question: Question) -> Result<Answer, Undone> {
+        self.inquiry.ask(key, question).await
+    }
 }
 
 impl Done {
@@ -104,8 +124,23 @@ impl Done {
     }
 }
 
-impl Failed {
+impl From<Failed> for Undone {
+    fn from(failed: Failed) -> Self {
+        Self::Failed(failed)
+    }
+}
+
+impl Undone {
     pub(super) fn into_result(self) -> Value {
+        match self {
+            Self::Failed(failed) => failed.into_result(),
+            Self::Asks(key, question) => question.into_result(key),
+        }
+    }
+}
+
+impl Failed {
+    fn into_result(self) -> Value {
         let mut result = content(&self.0);
         result["isError"] = true.into();
         result

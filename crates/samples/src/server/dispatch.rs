@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::call::{Call, Caller};
 use super::feature::{Tool, is_called};
 use super::outlet::Notices;
+use super::question::Inquiry;
 use super::{Lists, Sample};
 
 /// How long a client may keep a list that is the same for everyone, in milliseconds.
@@ -20,6 +21,7 @@ pub(super) struct Asked {
     pub(super) era: Era,
     pub(super) caller: Caller,
     pub(super) notices: Notices,
+    pub(super) inquiry: Inquiry,
 }
 
 /// How a request ended, as far as the transport wants to know.
@@ -53,7 +55,7 @@ pub(super) fn initialize(sample: &Sample, version: Version) -> Value {
 }
 
 async fn carry_out(sample: &Sample, asked: Asked) -> Result<Value, ErrorObject> {
-    let Asked { request, era, caller, notices } = asked;
+    let Asked { request, era, caller, notices, inquiry } = asked;
     let Request { method, params, .. } = request;
     if !method.exists_in(era) || matches!(method, Method::Task(_)) {
         return Err(ErrorObject::new(METHOD_NOT_FOUND, format!("Method not found: {method}")));
@@ -61,7 +63,7 @@ async fn carry_out(sample: &Sample, asked: Asked) -> Result<Value, ErrorObject> 
     match method {
         Method::Discover => Ok(discover(sample)),
         Method::List(kind) => list(sample, kind, &params, &caller),
-        Method::CallTool => call(sample, &params, caller, notices).await,
+        Method::CallTool => call(sample, &params, caller, notices, inquiry).await,
         Method::GetPrompt => prompt(sample, &params),
         Method::ReadResource => read(sample, &params, era),
         Method::Complete => complete(sample, &params),
@@ -102,6 +104,7 @@ async fn call(
     params: &Object,
     caller: Caller,
     notices: Notices,
+    inquiry: Inquiry,
 ) -> Result<Value, ErrorObject> {
     let name = named(params, "name")?;
     let found = visible(sample, &caller).find(|tool| is_called(&tool.entry, "name", &name));
@@ -110,9 +113,9 @@ async fn call(
         None => Object::empty(),
         Some(arguments) => Object::of(&arguments).ok_or_else(|| invalid("`arguments` must be an object."))?,
     };
-    match (tool.run)(Call::new(caller, arguments, notices)).await {
+    match (tool.run)(Call::new(caller, arguments, notices, inquiry)).await {
         Ok(done) => Ok(done.into_result()),
-        Err(failed) => Ok(failed.into_result()),
+        Err(undone) => Ok(undone.into_result()),
     }
 }
 
@@ -170,7 +173,9 @@ fn dress(sample: &Sample, era: Era, method: &Method, mut result: Value) -> Value
     if era == Era::Legacy {
         return result;
     }
-    result["resultType"] = "complete".into();
+    if result.get("resultType").is_none() {
+        result["resultType"] = "complete".into();
+    }
     result["_meta"] = json!({ meta::SERVER_INFO: sample.info() });
     if matches!(method, Method::Discover | Method::List(_) | Method::ReadResource) {
         let (scope, ttl_ms) = match sample.lists {

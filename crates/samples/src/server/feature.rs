@@ -4,9 +4,9 @@ use futures_util::future::{BoxFuture, FutureExt};
 use mcp::Object;
 use serde_json::Value;
 
-use super::call::{Call, Caller, Done, Failed};
+use super::call::{Call, Caller, Done, Failed, Undone};
 
-type Run = Box<dyn Fn(Call) -> BoxFuture<'static, Result<Done, Failed>> + Send + Sync>;
+type Run = Box<dyn Fn(Call) -> BoxFuture<'static, Result<Done, Undone>> + Send + Sync>;
 type Get = Box<dyn Fn(&Object) -> Result<Value, Failed> + Send + Sync>;
 type Text = Box<dyn Fn() -> String + Send + Sync>;
 type Read = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
@@ -41,12 +41,14 @@ pub struct Template {
 
 impl Tool {
     /// The tool with this entry in `tools/list`; `run` does its work.
-    pub fn new<F, Fut>(entry: Value, run: F) -> Self
+    pub fn new<F, Fut, E>(entry: Value, run: F) -> Self
     where
         F: Fn(Call) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<Done, Failed>> + Send + 'static,
+        Fut: Future<Output = Result<Done, E>> + Send + 'static,
+        E: Into<Undone>,
     {
-        Self { entry, run: Box::new(move |call| run(call).boxed()), shown_to: |_| true }
+        let run: Run = Box::new(move |call| run(call).map(|done| done.map_err(Into::into)).boxed());
+        Self { entry, run, shown_to: |_| true }
     }
 
     /// Only for callers of whom `shown_to` holds. For all others the tool does not exist: not in the list, and not when

@@ -14,13 +14,14 @@ use http::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, Header
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use mcp::code::{ErrorObject, INVALID_REQUEST, METHOD_NOT_FOUND};
-use mcp::{Era, Id, Malformed, Message, Payload, sse};
+use mcp::{Era, Id, Malformed, Message, Object, Payload, sse};
 use net::{Body, BodyError, Drain, HostPolicy, Listener, Options, Server};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use url::Url;
 
 use super::dispatch::{self, Asked};
 use super::outlet::{LogLevel, Notices, QUEUE, progress_token};
+use super::question::{Inquiry, Line, Modes};
 use super::{Caller, Sample};
 
 /// The one path there is.
@@ -65,15 +66,24 @@ impl Endpoint {
         H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Response<Body>> + Send + 'static,
     {
+        self.serve_with_pages(handle, |_, _| None, drain).await;
+    }
+
+    /// The same; what is at other paths, if anything is, `page` knows.
+    pub async fn serve_with_pages<H, F, P>(self, handle: H, page: P, drain: Drain)
+    where
+        H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = Response<Body>> + Send + 'static,
+        P: Fn(&http::Method, &str) -> Option<String> + Clone + Send + Sync + 'static,
+    {
         let hosts = Arc::new(self.hosts);
         let handler = move |request: Request<Incoming>, _| {
-            let (hosts, handle) = (hosts.clone(), handle.clone());
+            let (hosts, handle, page) = (hosts.clone(), handle.clone(), page.clone());
             async move {
-                if request.uri().path() != PATH {
-                    return status(StatusCode::NOT_FOUND);
-                }
                 match hosts.check(request.headers(), request.uri().authority()) {
-                    Ok(()) => handle(request).await,
+                    Ok(()) if request.uri().path() == PATH => handle(request).await,
+                    Ok(()) => page(request.method(), request.uri().path())
+                        .map_or_else(|| status(StatusCode::NOT_FOUND), html),
                     Err(why) => Refusal::new(StatusCode::FORBIDDEN, INVALID_REQUEST, why.to_string()).into(),
                 }
             }
@@ -109,12 +119,23 @@ struct Work {
     era: Era,
     caller: Caller,
     log: LogLevel,
+    asking: Asking,
+}
+
+/// How the client of a request could be asked something.
+enum Asking {
+    /// On the stream of its call; the function opens a question.
+    Stream(Modes, Box<dyn Fn() -> Option<(u64, oneshot::Receiver<Object>)> + Send + Sync>),
+    /// In the result.
+    Result(Modes),
 }
 
 impl Work {
     /// Answers with one JSON body; or, where something may come before the answer and the client can take that, with a stream.
     async fn answer(self, headers: &HeaderMap) -> Response<Body> {
-        let speaks_up = progress_token(&self.request.params).is_some() || self.log == LogLevel::Info;
+        let may_ask = matches!(self.asking, Asking::Stream(modes, _) if modes != Modes::default());
+        let speaks_up =
+            may_ask || progress_token(&self.request.params).is_some() || self.log == LogLevel::Info;
         let streams = self.request.method == mcp::Method::CallTool && speaks_up;
         if streams && names(headers, &ACCEPT, "text/event-stream") {
             self.stream()
@@ -124,8 +145,12 @@ impl Work {
     }
 
     async fn json(self) -> Response<Body> {
-        let Self { sample, request, era, caller, .. } = self;
-        let asked = Asked { request, era, caller, notices: Notices::none() };
+        let Self { sample, request, era, caller, asking, .. } = self;
+        let inquiry = match asking {
+            Asking::Stream(..) => Inquiry::Nobody,
+            Asking::Result(modes) => in_result(modes, &request.params),
+        };
+        let asked = Asked { request, era, caller, notices: Notices::none(), inquiry };
         let answered = dispatch::answer(&sample, asked).await;
         let mut response = json(answered.message);
         if era == Era::Modern && answered.code == Some(METHOD_NOT_FOUND) {
@@ -135,12 +160,16 @@ impl Work {
     }
 
     fn stream(self) -> Response<Body> {
-        let Self { sample, request, era, caller, log } = self;
+        let Self { sample, request, era, caller, log, asking } = self;
         let (events, body) = Body::channel(net::body::Bounds::default());
         let (outlet, mut messages) = mpsc::channel::<Payload>(QUEUE);
         let work = async move {
             let notices = Notices::to(outlet.clone(), &request.params, log, sample.name);
-            let answered = dispatch::answer(&sample, Asked { request, era, caller, notices }).await;
+            let inquiry = match asking {
+                Asking::Stream(modes, open) => Inquiry::Stream(Line { modes, outlet: outlet.clone(), open }),
+                Asking::Result(modes) => in_result(modes, &request.params),
+            };
+            let answered = dispatch::answer(&sample, Asked { request, era, caller, notices, inquiry }).await;
             // If nobody listens any more, the answer is lost with the stream.
             let _ = outlet.send(answered.message).await;
         };
@@ -154,7 +183,7 @@ impl Work {
                     }
                 }
             };
-            // To a modern client, closing the stream is cancelling; the tools of legacy samples are done in no time.
+            // To a modern client, closing the stream is cancelling; a legacy one that does so hears no answer here either.
             tokio::select! {
                 _ = async { tokio::join!(work, write) } => {}
                 () = events.closed() => {}
@@ -165,6 +194,10 @@ impl Work {
         response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         response
     }
+}
+
+fn in_result(modes: Modes, params: &Object) -> Inquiry {
+    Inquiry::Result(modes, params.object("inputResponses").unwrap_or_else(Object::empty))
 }
 
 /// Whether a header lists a media type, or the range of all.
@@ -178,6 +211,12 @@ fn names(headers: &HeaderMap, name: &HeaderName, media_type: &str) -> bool {
 fn json(message: Payload) -> Response<Body> {
     let mut response = Response::new(Body::chunks(message.into_pieces()));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+fn html(page: String) -> Response<Body> {
+    let mut response = Response::new(Body::from(page));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     response
 }
 

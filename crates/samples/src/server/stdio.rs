@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 
 use super::dispatch::{self, Asked};
 use super::outlet::{LogLevel, Notices, Outlet, QUEUE};
+use super::question::Inquiry;
 use super::{Caller, Logs, Sample};
 use lines::Lines;
 use running::Running;
@@ -82,7 +83,9 @@ impl Server {
         let log = if sample.logs == Logs::Info { log } else { LogLevel::Above };
         let started = running.start(&id, async move {
             let notices = Notices::to(outlet.clone(), &request.params, log, sample.name);
-            let asked = Asked { request, era, caller: Caller::default(), notices };
+            // Nothing that is served here has anything to ask.
+            let inquiry = Inquiry::Nobody;
+            let asked = Asked { request, era, caller: Caller::default(), notices, inquiry };
             let answered = dispatch::answer(&sample, asked).await;
             // Fails only when nothing can be written any more, and then the server is ending.
             let _ = outlet.send(answered.message).await;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, Method, Request, StatusCode};
 use mcp::sse::Decoder;
-use net::{Body, Client, ClientOptions, Drain, Guard, Tls};
+use net::{Body, Client, ClientOptions, Drain, Guard, ReplyBody, Tls};
 use serde_json::{Value, json};
 use url::Url;
 
@@ -75,6 +75,47 @@ pub async fn send(url: &Url, method: Method, headers: &[(&str, &str)], body: Str
     Reply { status: head.status, headers: head.headers, messages }
 }
 
+/// A stream that is read message by message.
+pub struct Stream {
+    body: ReplyBody,
+    decoder: Decoder,
+}
+
+impl Stream {
+    pub async fn next(&mut self) -> Value {
+        loop {
+            if let Some(event) = self.decoder.next_event().unwrap() {
+                return serde_json::from_slice(&event.data).unwrap();
+            }
+            let chunk = net::next_frame(&mut self.body, PATIENCE).await.unwrap();
+            self.decoder.feed(chunk.expect("a stream that goes on"));
+        }
+    }
+}
+
+/// Posts a message that is answered by a stream.
+pub async fn open(url: &Url, more: &[(&str, &str)], message: &Value) -> Stream {
+    let mut request = Request::post(url.as_str())
+        .header("content-type", "application/json")
+        .header("accept", "application/json, text/event-stream");
+    for (name, value) in more {
+        request = request.header(*name, *value);
+    }
+    let request = request.body(Body::from(message.to_string())).unwrap();
+    let response = client().send(request, PATIENCE).await.unwrap();
+    assert_eq!(response.headers()["content-type"], "text/event-stream");
+    Stream { body: response.into_body(), decoder: Decoder::new(BYTES_MAX) }
+}
+
+/// The text of a web page.
+pub async fn send_page(url: &Url, method: Method) -> String {
+    let request = Request::builder().method(method).uri(url.as_str()).body(Body::empty()).unwrap();
+    let (head, body) = client().send(request, PATIENCE).await.unwrap().into_parts();
+    assert_eq!(head.status, StatusCode::OK);
+    String::from_utf8(net::read_body(&head.headers, body, BYTES_MAX, PATIENCE).await.unwrap().to_vec())
+        .unwrap()
+}
+
 /// Posts a message as every client does; `more` are headers besides.
 pub async fn post(url: &Url, more: &[(&str, &str)], message: &Value) -> Reply {
     let mut headers =
@@ -90,7 +131,10 @@ pub fn request(method: &str, params: Value) -> Value {
 /// `params` as a 2026-07-28 client writes them.
 pub fn modern(mut params: Value) -> Value {
     params["_meta"]["io.modelcontextprotocol/protocolVersion"] = "2026-07-28".into();
-    params["_meta"]["io.modelcontextprotocol/clientCapabilities"] = json!({});
+    let capabilities = &mut params["_meta"]["io.modelcontextprotocol/clientCapabilities"];
+    if capabilities.is_null() {
+        *capabilities = json!({});
+    }
     params
 }
 

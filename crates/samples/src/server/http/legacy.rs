@@ -9,13 +9,14 @@ use std::sync::Arc;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Method as Verb, Request, Response, StatusCode};
 use hyper::body::Incoming;
-use mcp::code::{INVALID_PARAMS, INVALID_REQUEST, LEGACY_REFUSED, LEGACY_SESSION_NOT_FOUND, result};
+use mcp::code::{INVALID_PARAMS, LEGACY_REFUSED, LEGACY_SESSION_NOT_FOUND, result};
 use mcp::header::{MCP_PROTOCOL_VERSION, MCP_SESSION_ID};
-use mcp::{Era, Message, Method, Raw, Version};
+use mcp::{Era, Message, Method, Object, Raw, Version};
 use net::Body;
 
-use super::{Received, Refusal, Work, json, method_not_allowed, receive, status};
+use super::{Asking, Received, Refusal, Work, json, method_not_allowed, receive, status};
 use crate::server::outlet::LogLevel;
+use crate::server::question::Modes;
 use crate::server::{Caller, Logs, Sample, dispatch};
 use sessions::Sessions;
 
@@ -62,21 +63,29 @@ impl Legacy {
                     Logs::None => LogLevel::Above,
                 };
                 let (sample, caller) = (self.sample.clone(), Caller::default());
-                let work = Work { sample, request, era: Era::Legacy, caller, log };
+                let asking = self.asking(session);
+                let work = Work { sample, request, era: Era::Legacy, caller, log, asking };
                 Ok(work.answer(&headers).await)
             }
             Message::Notification(_) => self.session(&headers).map(|_| status(StatusCode::ACCEPTED)),
-            Message::Response(_) => {
-                let why = "This server asks clients nothing.";
-                Err(Refusal::new(StatusCode::BAD_REQUEST, INVALID_REQUEST, why))
+            Message::Response(response) => {
+                self.sessions.answered(&self.session(&headers)?, &response);
+                Ok(status(StatusCode::ACCEPTED))
             }
         }
+    }
+
+    /// How the client of a session is asked.
+    fn asking(&self, session: String) -> Asking {
+        let sessions = self.sessions.clone();
+        Asking::Stream(sessions.modes(&session), Box::new(move || sessions.ask(&session)))
     }
 
     fn initialize(&self, request: &mcp::Request) -> Response<Body> {
         let text = Raw::value(&dispatch::initialize(&self.sample, Version::NEWEST_LEGACY));
         let mut response = json(result(&request.id, text.into()));
-        if let Ok(id) = HeaderValue::try_from(self.sessions.open()) {
+        let capabilities = request.params.object("capabilities").unwrap_or_else(Object::empty);
+        if let Ok(id) = HeaderValue::try_from(self.sessions.open(Modes::of(&capabilities))) {
             response.headers_mut().insert(SESSION_ID, id);
         }
         response

@@ -11,8 +11,9 @@ use mcp::{Era, Message, Method, Object, Version, meta};
 use net::Body;
 use serde_json::json;
 
-use super::{Received, Refusal, Work, method_not_allowed, receive, status};
+use super::{Asking, Received, Refusal, Work, method_not_allowed, receive, status};
 use crate::server::outlet::LogLevel;
+use crate::server::question::Modes;
 use crate::server::{Caller, Logs, Sample};
 
 /// A sample served in 2026-07-28. Clones share it.
@@ -45,7 +46,7 @@ impl Modern {
             Message::Request(request) => request,
             Message::Notification(_) => return Ok(status(StatusCode::ACCEPTED)),
             Message::Response(_) => {
-                let why = "This server asks clients nothing.";
+                let why = "Questions are answered by sending the request again.";
                 return Err(Refusal::new(StatusCode::BAD_REQUEST, INVALID_REQUEST, why));
             }
         };
@@ -55,7 +56,10 @@ impl Modern {
             error,
         })?;
         let log = if self.sample.logs == Logs::Info { asked_for } else { LogLevel::Above };
-        let work = Work { sample: self.sample.clone(), request, era: Era::Modern, caller, log };
+        let meta = request.params.object("_meta").unwrap_or_else(Object::empty);
+        let capabilities = meta.object(meta::CLIENT_CAPABILITIES).unwrap_or_else(Object::empty);
+        let asking = Asking::Result(Modes::of(&capabilities));
+        let work = Work { sample: self.sample.clone(), request, era: Era::Modern, caller, log, asking };
         Ok(work.answer(&headers).await)
     }
 }
