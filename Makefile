@@ -31,7 +31,7 @@ demo: ## Build and run the demo: three sample servers, sample users, a gateway, 
 	$(CARGO) run --locked -p portcullis -- demo
 
 .PHONY: test
-test: fmt-check clippy unit build e2e conformance deny ## Everything CI runs
+test: fmt-check clippy unit build e2e matrix conformance deny ## Everything CI runs
 
 .PHONY: build
 build: ## Build the gateway and the fixtures (debug)
@@ -67,6 +67,10 @@ unit: ## Tests of the product's crates, and the fuzz targets' bodies on generate
 .PHONY: e2e
 e2e: build setup ## Tests through the front door: own fixtures, real servers, SDK clients
 	ulimit -n "$$(ulimit -Hn)" || true; $(TESTS_CARGO) test --locked --workspace --no-fail-fast
+
+.PHONY: matrix
+matrix: build setup ## Every SDK client, version and era of server: what works through the gateway, as a table
+	$(TESTS_CARGO) test --locked --quiet -p portcullis-e2e --test matrix
 
 .PHONY: conformance
 conformance: build $(STAMPS)/node $(STAMPS)/npm ## The official conformance suite through the gateway, both revisions

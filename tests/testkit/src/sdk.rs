@@ -1,6 +1,5 @@
 //! Runs the SDK clients of other languages against a URL and gives back what they showed their caller.
 
-use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -29,13 +28,16 @@ impl Sdk {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::PythonV1, Self::PythonV2, Self::TypeScriptV1, Self::TypeScriptV2];
 
-    fn program(self) -> (PathBuf, PathBuf) {
-        match self {
-            Self::PythonV1 => (tools::python("v1"), tools::client("python/client_v1.py")),
-            Self::PythonV2 => (tools::python("v2"), tools::client("python/client_v2.py")),
-            Self::TypeScriptV1 => (tools::node(), tools::client("typescript/client_v1.mjs")),
-            Self::TypeScriptV2 => (tools::node(), tools::client("typescript/client_v2.mjs")),
-        }
+    fn program(self, script: &str) -> Command {
+        let (program, script) = match self {
+            Self::PythonV1 => (tools::python("v1"), format!("python/{script}_v1.py")),
+            Self::PythonV2 => (tools::python("v2"), format!("python/{script}_v2.py")),
+            Self::TypeScriptV1 => (tools::node(), format!("typescript/{script}_v1.mjs")),
+            Self::TypeScriptV2 => (tools::node(), format!("typescript/{script}_v2.mjs")),
+        };
+        let mut command = Command::new(program);
+        command.arg(tools::client(&script)).env("PYTHONDONTWRITEBYTECODE", "1");
+        command
     }
 
     /// Whether it speaks 2026-07-28.
@@ -45,14 +47,23 @@ impl Sdk {
 
     /// Runs a plan (see `tests/clients/python/client_v2.py`) and gives the report: `protocol` and `steps`.
     pub async fn run(self, url: &str, plan: &Value, options: &[&str]) -> anyhow::Result<Value> {
-        let (program, script) = self.program();
-        let mut command = Command::new(&program);
-        command.arg(script).arg(url).arg(plan.to_string()).args(options);
-        command.env("PYTHONDONTWRITEBYTECODE", "1");
-        let text = output(&mut command).await.with_context(|| format!("{self:?}"))?;
-        let line =
-            text.lines().rfind(|line| line.starts_with('{')).with_context(|| format!("{self:?}: {text}"))?;
-        Ok(serde_json::from_str(line)?)
+        let mut command = self.program("client");
+        command.arg(url).arg(plan.to_string()).args(options);
+        self.report(&mut command).await
+    }
+
+    /// Goes through the features of the matrix (see `tests/clients/python/matrix.py`) and gives a report per URL.
+    pub async fn matrix(self, version: &str, key: &str, urls: &[String]) -> anyhow::Result<Value> {
+        let mut command = self.program("matrix");
+        command.args([version, key]).args(urls);
+        self.report(&mut command).await
+    }
+
+    /// The last line of JSON that a script printed.
+    async fn report(self, command: &mut Command) -> anyhow::Result<Value> {
+        let text = output(command).await.with_context(|| format!("{self:?}"))?;
+        let line = text.lines().rfind(|line| line.starts_with(['{', '[']));
+        Ok(serde_json::from_str(line.with_context(|| format!("{self:?}: {text}"))?)?)
     }
 }
 
