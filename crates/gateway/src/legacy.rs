@@ -38,7 +38,7 @@ pub struct Client {
     /// Where the further requests of a batch find their places.
     pub places: Places,
     /// The place of its first request.
-    pub place: Place,
+    pub place: Arc<Place>,
 }
 
 /// Where a request came to, whose it is, and which forms of answer its client takes.
@@ -157,7 +157,7 @@ pub fn start(
     whose: Whose<'_>,
     session: Option<Arc<Session>>,
     request: Request,
-    place: Place,
+    place: Arc<Place>,
 ) -> present::Steps {
     let running = match (&session, request.id.key()) {
         (Some(session), Some(id)) => match session.begin(id) {

@@ -1,6 +1,7 @@
 //! How many requests may be in progress: in all, and of one principal.
 //!
-//! A place is taken before a caller is known, and held until the call has ended, also when its client has gone away.
+//! A place is taken before a caller is known, and held until the call has ended, also when its client has gone away, and
+//! until the client has taken the answer.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

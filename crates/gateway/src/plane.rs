@@ -163,7 +163,8 @@ impl DataPlane {
             tokio::time::Instant::now() + left + LEEWAY
         });
         let standing = Standing { sites: self.sites.clone(), places: self.streams.clone(), until };
-        let visit = Visit { site: site.clone(), principal, places: self.places.clone(), place, standing };
+        let (places, place) = (self.places.clone(), Arc::new(place));
+        let visit = Visit { site: site.clone(), principal, places, place, standing };
         match (endpoint, request.method()) {
             (Endpoint::Mcp(_), &Method::POST) => visit.post(request).await,
             (Endpoint::Mcp(_), &Method::GET)
@@ -230,7 +231,8 @@ struct Visit {
     site: Arc<Site>,
     principal: Arc<Principal>,
     places: Places,
-    place: Place,
+    /// Held by the request for as long as it runs, and by its answer until the client has taken it.
+    place: Arc<Place>,
     standing: Standing,
 }
 
@@ -248,8 +250,9 @@ impl Visit {
             }
             body => {
                 let Self { site, principal, places, place, .. } = self;
-                let client = legacy::Client { site, principal, accepts, places, place };
-                legacy::post(client, &headers, body).await
+                let client = legacy::Client { site, principal, accepts, places, place: place.clone() };
+                let response = legacy::post(client, &headers, body).await?;
+                Ok(response.map(|body| body.holding(place)))
             }
         }
     }
@@ -284,7 +287,8 @@ impl Visit {
             return listen::open(context, request, accepts, self.standing).await;
         }
         let exchange = operation::operate(&context, request).await;
-        Ok(present::modern(exchange, accepts, self.place).await)
+        let response = present::modern(exchange, accepts, self.place.clone()).await;
+        Ok(response.map(|body| body.holding(self.place)))
     }
 
     /// A message beside a 2024-11-05 stream.

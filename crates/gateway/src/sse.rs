@@ -166,7 +166,7 @@ pub fn post(
     principal: &Arc<Principal>,
     session: &Arc<Session>,
     body: Message,
-    place: Place,
+    place: Arc<Place>,
 ) -> Result<Response<Body>, Refusal> {
     let Stream { sender, writers } = site.streams.of(session).ok_or(Refusal::UnknownSession)?;
     match body {
@@ -179,8 +179,8 @@ pub fn post(
             // Before the request begins: a drain must not see it ended and its answer not yet on its way.
             let writing = writers.token();
             let client = (site, principal, Accepts::EventStream);
-            let steps = legacy::start(client, Some(session.clone()), request, place);
-            tokio::spawn(answer(session.clone(), sender, steps, writing));
+            let steps = legacy::start(client, Some(session.clone()), request, place.clone());
+            tokio::spawn(answer(session.clone(), sender, steps, (writing, place)));
         }
         Message::Single(One::Notification(notification)) => legacy::notified(Some(session), &notification),
         Message::Single(One::Response(response)) => session.answered(&response),
@@ -197,7 +197,7 @@ async fn answer(
     session: Arc<Session>,
     sender: Arc<BodySender>,
     mut steps: present::Steps,
-    _writing: TaskTrackerToken,
+    _held: (TaskTrackerToken, Arc<Place>),
 ) {
     while let Some(step) = steps.next().await {
         let payload = match step {
@@ -217,7 +217,7 @@ async fn initialize(
     session: Arc<Session>,
     sender: Arc<BodySender>,
     request: Request,
-    _place: Place,
+    _place: Arc<Place>,
 ) {
     let answer = match legacy::greeting(&site, &request) {
         Ok(hello) => {

@@ -30,6 +30,7 @@ pub(super) async fn answer(
     }
     let Client { site, principal, accepts, places, place } = client;
     let mut first = Some(place);
+    let mut held = Vec::new();
     let mut started = Vec::new();
     let mut answers = Vec::new();
     for message in messages {
@@ -42,7 +43,10 @@ pub(super) async fn answer(
                 // The batch came with one place; every further request needs one of its own.
                 let place = first.take().map_or_else(|| further(&site, &places, &principal), Ok);
                 started.push(match place {
-                    Ok(place) => start((&site, &principal, accepts), session.clone(), request, place),
+                    Ok(place) => {
+                        held.push(place.clone());
+                        start((&site, &principal, accepts), session.clone(), request, place)
+                    }
                     Err(refusal) => immediately(&request.id, &refusal.to_error()),
                 });
             }
@@ -55,19 +59,21 @@ pub(super) async fn answer(
             Err(malformed) => answers.push(malformed.to_error().response(None)),
         }
     }
-    match (started.is_empty(), accepts) {
-        (true, _) if answers.is_empty() => Ok(accepted()),
-        (false, Accepts::EventStream) => Ok(stream(started, answers)),
-        _ => Ok(together(started, answers).await),
-    }
+    let response = match (started.is_empty(), accepts) {
+        (true, _) if answers.is_empty() => accepted(),
+        (false, Accepts::EventStream) => stream(started, answers),
+        _ => together(started, answers).await,
+    };
+    Ok(response.map(|body| body.holding(held)))
 }
 
-fn further(site: &Site, places: &Places, principal: &Principal) -> Result<Place, Refusal> {
+fn further(site: &Site, places: &Places, principal: &Principal) -> Result<Arc<Place>, Refusal> {
     let place = places.take()?;
-    match site.config.inbound {
-        config::Inbound::None => Ok(place),
-        config::Inbound::Jwt(_) => places.claim(place, principal.key()),
-    }
+    let place = match site.config.inbound {
+        config::Inbound::None => place,
+        config::Inbound::Jwt(_) => places.claim(place, principal.key())?,
+    };
+    Ok(Arc::new(place))
 }
 
 /// All answers in one array, in the order they were ready.
