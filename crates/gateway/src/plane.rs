@@ -153,14 +153,10 @@ impl DataPlane {
         }
         let principal = site.authenticator.authenticate(request.headers(), self.clock.now()).await;
         let principal = principal.map_err(|rejection| challenged(&rejection))?;
-        let place = match site.config.inbound {
-            // Everyone is the same nobody; the bound on one would be the bound on all.
-            config::Inbound::None => place,
-            config::Inbound::Jwt(_) => self.places.claim(place, principal.key())?,
-        };
+        let place = self.places.claim(place, site.share_of(&principal))?;
         let until = principal.expires_at().map(|at| {
-            let left = at.duration_since(self.clock.now()).unwrap_or_default();
-            tokio::time::Instant::now() + left + LEEWAY
+            let left = (at + LEEWAY).duration_since(self.clock.now()).unwrap_or_default();
+            tokio::time::Instant::now() + left
         });
         let standing = Standing { sites: self.sites.clone(), places: self.streams.clone(), until };
         let (places, place) = (self.places.clone(), Arc::new(place));
@@ -249,10 +245,11 @@ impl Visit {
                 Err(Refusal::Misplaced("This revision has no batches; send one message at a time."))
             }
             body => {
-                let Self { site, principal, places, place, .. } = self;
-                let client = legacy::Client { site, principal, accepts, places, place: place.clone() };
+                let Self { site, principal, places, place, standing } = self;
+                let (until, held) = (standing.until, place.clone());
+                let client = legacy::Client { site, principal, accepts, places, place, until };
                 let response = legacy::post(client, &headers, body).await?;
-                Ok(response.map(|body| body.holding(place)))
+                Ok(response.map(|body| body.holding(held)))
             }
         }
     }
