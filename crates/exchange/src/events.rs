@@ -8,12 +8,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use mcp::{Payload, sse};
-use net::{Body, BodySender};
+use net::Body;
 use tokio::sync::{Notify, OwnedMutexGuard};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::event_id::EventIds;
 use crate::window::{Budget, Pieces, Window};
+use crate::writer::Writer;
 
 /// The session's own stream.
 const OWN: u32 = 0;
@@ -47,7 +49,7 @@ pub(crate) struct Live {
 /// A reader that takes a stream up.
 #[derive(Debug)]
 pub(crate) struct Newcomer {
-    pub(crate) sender: BodySender,
+    pub(crate) writer: Writer,
     /// The number of the last event it has.
     pub(crate) after: u64,
 }
@@ -82,9 +84,9 @@ impl Events {
         Self { ids: EventIds::new(), state: Mutex::new(state), seat: Arc::default() }
     }
 
-    /// Where `Last-Event-ID` leads; `None` where it leads nowhere.
+    /// Where `Last-Event-ID` leads a client whose credential ends at `until`; `None` where it leads nowhere.
     #[must_use]
-    pub fn resume(&self, last_event_id: &str) -> Option<Resumed> {
+    pub fn resume(&self, last_event_id: &str, until: Option<Instant>) -> Option<Resumed> {
         let (stream, after) = self.ids.read(last_event_id)?;
         let state = self.state();
         let missed = state.window.after(stream, after)?;
@@ -94,8 +96,8 @@ impl Events {
         let Some(live) = state.live.get(&stream) else {
             return Some(Resumed::Call(Body::chunks(missed.concat())));
         };
-        let (sender, body) = Body::channel(net::body::Bounds::default());
-        *live.newcomer() = Some(Newcomer { sender, after });
+        let (writer, body) = Writer::open(until);
+        *live.newcomer() = Some(Newcomer { writer, after });
         live.arrived.notify_one();
         Some(Resumed::Call(body))
     }

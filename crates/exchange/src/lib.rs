@@ -27,6 +27,7 @@ mod state;
 mod status;
 pub mod task;
 mod window;
+mod writer;
 
 pub use asked::{Asking, Given};
 pub use bridge::{Bridge, Extensions, Unfit};
@@ -43,3 +44,4 @@ pub use session::{Hello, Running, Session};
 pub use sessions::{Bounds, SessionError, Sessions, StreamBounds};
 pub use state::{Binding, Continuation};
 pub use status::Status;
+pub use writer::{KEEP_ALIVE, Writer};

@@ -6,23 +6,18 @@ mod modern;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use mcp::{Era, Payload, sse};
-use net::{Body, BodySender};
+use net::{Body, Gone};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::session::Session;
+use crate::session::{Inquiry, Session};
+use crate::writer::{KEEP_ALIVE, Writer};
 use crate::{Answer, Exchange, Given, Step};
 
-/// Comments keep proxies from closing a stream on which nothing happens.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
-/// How long a client may take nothing of what waits for it. Over HTTP/2 the socket alone does not show that.
-const STALL: Duration = Duration::from_secs(30);
 /// Steps between a legacy exchange and its client's socket. Few, since one may be as large as a server's message may be.
 const QUEUE: usize = 2;
 /// Answers between a session and the exchange that takes them. One that finds no room waits for it.
@@ -49,10 +44,30 @@ impl Accepts {
     }
 }
 
-/// The steps of a legacy exchange that runs on by itself. Dropping this does not cancel it: to a legacy server and client,
+/// What goes on the wire next.
+#[derive(Debug)]
+pub enum Said {
+    /// A notification, or a question; more follows.
+    Message(Payload),
+    /// The answer; nothing follows.
+    Answer(Answer),
+}
+
+impl Said {
+    /// What is written.
+    #[must_use]
+    pub fn into_payload(self) -> Payload {
+        match self {
+            Self::Message(payload) => payload,
+            Self::Answer(answer) => answer.payload,
+        }
+    }
+}
+
+/// What legacy exchanges say, which run on by themselves. Dropping this does not cancel them: to a legacy server and client,
 /// disconnecting is not cancelling (MCP 2025-06-18, Streamable HTTP).
 #[derive(Debug)]
-pub struct Steps(mpsc::Receiver<Step>);
+pub struct Steps(mpsc::Receiver<Said>);
 
 /// Runs `exchange` in a task of its own until it is answered or `cancelled`; `held` lives until there is an answer. Its
 /// questions go to the client among the steps, and are answered in `line`; without one, nobody can be asked.
@@ -77,60 +92,90 @@ where
 }
 
 /// Carries an exchange to its end.
-async fn carry<H>(mut exchange: Exchange, line: Option<Arc<Session>>, sender: &mpsc::Sender<Step>, held: H) {
-    let mut held = Some(held);
-    let (heard, mut answers) = mpsc::channel(ANSWERS);
-    let mut open = HashMap::new();
+async fn carry<H>(mut exchange: Exchange, line: Option<Arc<Session>>, sender: &mpsc::Sender<Said>, held: H) {
+    let mut asked: Option<Asked> = None;
     loop {
-        let step = if open.is_empty() {
-            exchange.next().await
-        } else {
-            tokio::select! {
+        let step = match asked.as_mut().filter(|asked| !asked.open.is_empty()) {
+            None => exchange.next().await,
+            Some(asked) => tokio::select! {
                 biased;
-                Some((handle, given)) = answers.recv() => {
-                    open.remove(&handle);
+                Some((handle, given)) = asked.answers.recv() => {
+                    asked.open.remove(&handle);
                     exchange.answer(handle, given);
                     continue;
                 }
                 step = exchange.next() => step,
-            }
+            },
         };
-        let step = match step {
+        // A client that has gone away does not read; the call goes on, and its outcome is recorded.
+        match step {
+            Step::Notification(payload) => drop(sender.send(Said::Message(payload)).await),
             Step::Question(asking) => {
-                let inquiry = line.as_ref().and_then(|line| line.ask(asking.handle, heard.clone()));
+                let asked = asked.get_or_insert_with(Asked::default);
+                let inquiry = line.as_ref().and_then(|line| line.ask(asking.handle, asked.heard.clone()));
                 let Some(inquiry) = inquiry else {
                     exchange.answer(asking.handle, Given::Nothing);
                     continue;
                 };
                 let request = inquiry.request(&asking);
-                open.insert(asking.handle, inquiry);
-                Step::Notification(request)
+                asked.open.insert(asking.handle, inquiry);
+                let _ = sender.send(Said::Message(request)).await;
             }
-            step => step,
-        };
-        let last = matches!(step, Step::Final(_));
-        if last {
-            // Whoever has the answer may use the request's id again.
-            drop(held.take());
-        }
-        // A client that has gone away does not read; the call goes on, and its outcome is recorded.
-        let _ = sender.send(step).await;
-        if last {
-            return;
+            Step::Final(answer) => {
+                // Whoever has the answer may use the request's id again.
+                drop(held);
+                let _ = sender.send(Said::Answer(answer)).await;
+                return;
+            }
         }
     }
 }
 
+/// The questions of one exchange to its client, and where their answers come in.
+struct Asked {
+    open: HashMap<u64, Inquiry>,
+    heard: mpsc::Sender<(u64, Given)>,
+    answers: mpsc::Receiver<(u64, Given)>,
+}
+
+impl Default for Asked {
+    fn default() -> Self {
+        let (heard, answers) = mpsc::channel(ANSWERS);
+        Self { open: HashMap::new(), heard, answers }
+    }
+}
+
 impl Steps {
-    /// The next step; `None` when the exchange was cancelled and no answer will come.
-    pub async fn next(&mut self) -> Option<Step> {
+    /// What several exchanges say, one message after the other as they come; nothing of it is the last. `ready` comes
+    /// first.
+    #[must_use]
+    pub fn together(all: Vec<Self>, ready: Vec<Payload>) -> Self {
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        tokio::spawn(async move {
+            for payload in ready {
+                let _ = sender.send(Said::Message(payload)).await;
+            }
+            for mut steps in all {
+                let sender = sender.clone();
+                tokio::spawn(async move {
+                    while let Some(said) = steps.next().await {
+                        let _ = sender.send(Said::Message(said.into_payload())).await;
+                    }
+                });
+            }
+        });
+        Self(receiver)
+    }
+
+    /// What is said next; `None` when the exchange was cancelled and no answer will come.
+    pub async fn next(&mut self) -> Option<Said> {
         self.0.recv().await
     }
 
     /// The answer; `None` when the exchange was cancelled.
     pub async fn answer(mut self) -> Option<Answer> {
-        while let Some(step) = self.next().await {
-            if let Step::Final(answer) = step {
+        while let Some(said) = self.next().await {
+            if let Said::Answer(answer) = said {
                 return Some(answer);
             }
         }
@@ -145,52 +190,29 @@ pub async fn legacy(mut steps: Steps, accepts: Accepts) -> Response<Body> {
             return steps.answer().await.map_or_else(cancelled, |answer| json(answer, Era::Legacy));
         }
         Accepts::EventStream | Accepts::EventStreamFirst => match timeout(KEEP_ALIVE, steps.next()).await {
-            Ok(Some(Step::Final(answer))) => return at_once(answer, Era::Legacy, accepts),
+            Ok(Some(Said::Answer(answer))) => return at_once(answer, Era::Legacy, accepts),
             Ok(None) => return cancelled(),
-            Ok(Some(Step::Notification(first))) => Some(first),
-            // Questions are notifications here: the task that runs the exchange has put them on the wire.
-            Ok(Some(Step::Question(_))) | Err(_) => None,
+            Ok(Some(Said::Message(first))) => Some(first),
+            Err(_) => None,
         },
     };
-    let (sender, body) = Body::channel(net::body::Bounds::default());
-    tokio::spawn(async move {
-        if let Some(first) = first
-            && send(&sender, first).await.is_err()
-        {
-            return;
-        }
-        while let Some(step) = next_or_keep_alive(&mut steps, &sender).await {
-            let (payload, last) = match step {
-                Step::Notification(payload) => (payload, false),
-                Step::Question(_) => continue,
-                Step::Final(answer) => (answer.payload, true),
-            };
-            if send(&sender, payload).await.is_err() || last {
-                return;
-            }
-        }
-    });
+    let (writer, body) = Writer::open(None);
+    tokio::spawn(async move { pass_on(first, steps, &writer).await });
     event_stream(body)
 }
 
-async fn next_or_keep_alive(steps: &mut Steps, sender: &BodySender) -> Option<Step> {
+async fn pass_on(first: Option<Payload>, mut steps: Steps, writer: &Writer) -> Result<(), Gone> {
+    if let Some(first) = first {
+        writer.say(first).await?;
+    }
     loop {
         match timeout(KEEP_ALIVE, steps.next()).await {
-            Ok(step) => return step,
-            Err(_) => sender.send(Bytes::from_static(sse::COMMENT_KEEP_ALIVE)).await.ok()?,
+            Ok(Some(Said::Message(payload))) => writer.say(payload).await?,
+            Ok(Some(Said::Answer(answer))) => return writer.say(answer.payload).await,
+            Ok(None) => return Ok(()),
+            Err(_) => writer.keep_alive().await?,
         }
     }
-}
-
-/// Writes one message as one event.
-///
-/// # Errors
-/// The client has gone away, or has taken nothing for so long that it counts as gone.
-pub async fn send(sender: &BodySender, payload: Payload) -> Result<(), net::Gone> {
-    for piece in sse::encode_event(payload, None, None) {
-        timeout(STALL, sender.send(piece)).await.unwrap_or(Err(net::Gone))?;
-    }
-    Ok(())
 }
 
 /// An answer before which there is nothing to say, in the form that its client likes best. What HTTP has a status for is JSON.

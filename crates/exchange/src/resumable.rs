@@ -6,43 +6,43 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::Response;
-use mcp::{Era, Payload, Version, sse};
-use net::{Body, BodySender};
+use mcp::{Era, Payload, Version};
+use net::Body;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use crate::Session;
 use crate::events::{Live, Newcomer};
-use crate::present::{self, Accepts, Steps};
+use crate::present::{self, Accepts, Said, Steps};
 use crate::window::Pieces;
-use crate::{Session, Step};
+use crate::writer::{KEEP_ALIVE, Writer, over};
 
-/// Comments keep proxies from closing a stream on which nothing happens.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// How long an answer may take before a client of 2025-11-25 gets a stream that it could take up. Earlier revisions know
 /// no event without a message, so their stream begins with the first message.
 const PRIME_AFTER: Duration = Duration::from_millis(100);
-/// How long a client may take nothing of what waits for it. Over HTTP/2 the socket alone does not show that.
-const STALL: Duration = Duration::from_secs(30);
 
-/// Presents a legacy exchange to its client.
-pub async fn answer(mut steps: Steps, accepts: Accepts, session: Option<Arc<Session>>) -> Response<Body> {
+/// Presents what is said to a legacy client, whose credential ends at `until`.
+pub async fn answer(
+    mut steps: Steps,
+    accepts: Accepts,
+    session: Option<Arc<Session>>,
+    until: Option<Instant>,
+) -> Response<Body> {
     let Some(session) = session.filter(|_| accepts.events()) else {
         return present::legacy(steps, accepts).await;
     };
     let primes = session.hello().is_some_and(|hello| hello.version >= Version::V2025_11_25);
     let patience = if primes { PRIME_AFTER } else { KEEP_ALIVE };
     let first = match timeout(patience, steps.next()).await {
-        Ok(Some(Step::Final(answer))) => return present::at_once(answer, Era::Legacy, accepts),
+        Ok(Some(Said::Answer(answer))) => return present::at_once(answer, Era::Legacy, accepts),
         Ok(None) => return present::cancelled(),
-        Ok(Some(Step::Notification(first))) => Some(first),
-        // Questions are notifications here: the task that runs the exchange has put them on the wire.
-        Ok(Some(Step::Question(_))) | Err(_) => None,
+        Ok(Some(Said::Message(first))) => Some(first),
+        Err(_) => None,
     };
-    let (sender, body) = Body::channel(net::body::Bounds::default());
+    let (writer, body) = Writer::open(until);
     let (number, live) = session.events().begin();
-    let stream = Stream { session, number, live, reader: Some(sender) };
-    let opening = if primes { stream.session.events().prime_stream(number) } else { Pieces::new() };
+    let stream = Stream { session, number, live, reader: Some(writer), due: None };
+    let opening = primes.then(|| stream.session.events().prime_stream(number));
     tokio::spawn(stream.run(opening, first, steps));
     present::event_stream(body)
 }
@@ -52,12 +52,16 @@ struct Stream {
     session: Arc<Session>,
     number: u32,
     live: Arc<Live>,
-    reader: Option<BodySender>,
+    reader: Option<Writer>,
+    /// When the reader has to come back with a new credential; `None` also while it has no event to come back from.
+    due: Option<Instant>,
 }
 
 impl Stream {
-    async fn run(mut self, opening: Pieces, first: Option<Payload>, mut steps: Steps) {
-        self.write(opening).await;
+    async fn run(mut self, opening: Option<Pieces>, first: Option<Payload>, mut steps: Steps) {
+        if let Some(opening) = opening {
+            self.tell(opening).await;
+        }
         if let Some(first) = first {
             self.say(first).await;
         }
@@ -65,18 +69,16 @@ impl Stream {
         loop {
             tokio::select! {
                 () = self.live.arrived() => self.welcome().await,
-                step = steps.next() => match step {
-                    Some(Step::Notification(payload)) => self.say(payload).await,
-                    Some(Step::Question(_)) => {}
-                    Some(Step::Final(answer)) => {
+                () = over(self.due) => self.let_go(),
+                said = steps.next() => match said {
+                    Some(Said::Message(payload)) => self.say(payload).await,
+                    Some(Said::Answer(answer)) => {
                         self.say(answer.payload).await;
                         break;
                     }
                     None => break,
                 },
-                () = sleep_until(quiet_since + KEEP_ALIVE) => {
-                    self.write(vec![Bytes::from_static(sse::COMMENT_KEEP_ALIVE)]).await;
-                }
+                () = sleep_until(quiet_since + KEEP_ALIVE) => self.keep_alive().await,
             }
             quiet_since = Instant::now();
         }
@@ -87,38 +89,46 @@ impl Stream {
 
     async fn say(&mut self, payload: Payload) {
         let event = self.session.events().push(self.number, payload);
-        self.write(event).await;
+        self.tell(event).await;
     }
 
-    /// Writes to the reader there is. One that is gone, or takes nothing, is let go; the event is kept for its successor.
-    async fn write(&mut self, pieces: Pieces) {
+    /// Writes an event to the reader there is. One that is gone, or takes nothing, is let go; the event is kept for its
+    /// successor.
+    async fn tell(&mut self, event: Pieces) {
         let Some(reader) = &self.reader else { return };
         let written = tokio::select! {
-            written = write(reader, pieces) => written,
+            written = reader.write(event) => written,
             // What the old reader did not get, the new one asks for.
             () = self.live.arrived() => Err(net::Gone),
         };
-        if written.is_err() {
-            self.reader = None;
+        match written {
+            Ok(()) => self.due = reader.until(),
+            Err(net::Gone) => self.let_go(),
         }
+    }
+
+    async fn keep_alive(&mut self) {
+        if let Some(reader) = &self.reader
+            && reader.keep_alive().await.is_err()
+        {
+            self.let_go();
+        }
+    }
+
+    fn let_go(&mut self) {
+        (self.reader, self.due) = (None, None);
     }
 
     /// Gives the reader that came last what it has missed.
     async fn welcome(&mut self) {
-        self.reader = None;
-        let Some(Newcomer { sender, after }) = self.live.take_newcomer() else { return };
+        self.let_go();
+        let Some(Newcomer { writer, after }) = self.live.take_newcomer() else { return };
         // Events may have had to give way since it was let in; its stream ends, and its next attempt is told so.
         let Some(missed) = self.session.events().after(self.number, after) else { return };
-        self.reader = Some(sender);
+        self.due = writer.until();
+        self.reader = Some(writer);
         for event in missed {
-            self.write(event).await;
+            self.tell(event).await;
         }
     }
-}
-
-async fn write(reader: &BodySender, pieces: Pieces) -> Result<(), net::Gone> {
-    for piece in pieces {
-        timeout(STALL, reader.send(piece)).await.unwrap_or(Err(net::Gone))?;
-    }
-    Ok(())
 }

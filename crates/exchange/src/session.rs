@@ -18,6 +18,8 @@ use crate::events::Events;
 use crate::interests::Interests;
 use crate::window::Budget;
 
+pub(crate) use inquiry::Inquiry;
+
 /// Upstream sessions outlive a reload, so the numbers they hang on are never used twice in one process.
 static NEXT_KEY: AtomicU64 = AtomicU64::new(1);
 

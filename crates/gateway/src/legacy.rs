@@ -13,6 +13,7 @@ use mcp::{
     Body as Message, Edit, Era, Id, Message as One, Method, Notification, Object, Raw, Request, Version,
 };
 use net::Body;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use upstream::{Abilities, Caller, Logs};
 
@@ -38,7 +39,9 @@ pub struct Client {
     /// Where the further requests of a batch find their places.
     pub places: Places,
     /// The place of its first request.
-    pub place: Place,
+    pub place: Arc<Place>,
+    /// When its credential ends.
+    pub until: Option<Instant>,
 }
 
 /// Where a request came to, whose it is, and which forms of answer its client takes.
@@ -60,7 +63,7 @@ pub async fn post(client: Client, headers: &HeaderMap, body: Message) -> Result<
         Message::Single(One::Request(request)) => {
             let whose = (&client.site, &client.principal, client.accepts);
             let steps = start(whose, session.clone(), request, client.place);
-            Ok(resumable::answer(steps, client.accepts, session).await)
+            Ok(resumable::answer(steps, client.accepts, session, client.until).await)
         }
         Message::Single(One::Notification(notification)) => {
             notified(session.as_deref(), &notification);
@@ -158,7 +161,7 @@ pub fn start(
     whose: Whose<'_>,
     session: Option<Arc<Session>>,
     request: Request,
-    place: Place,
+    place: Arc<Place>,
 ) -> present::Steps {
     let running = match (&session, request.id.key()) {
         (Some(session), Some(id)) => match session.begin(id) {

@@ -4,12 +4,11 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use exchange::{Accepts, Answer, Interests, Reader, notify, present};
+use exchange::{Accepts, Answer, Interests, KEEP_ALIVE, Reader, Writer, notify, present};
 use http::Response;
 use mcp::code::{ErrorObject, INVALID_PARAMS};
-use mcp::{Era, Id, Kind, Object, Payload, Request, object, sse};
-use net::{Body, BodySender};
+use mcp::{Era, Id, Kind, Object, Payload, Request, object};
+use net::Body;
 use serde_json::{Map, Value, json};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval_at};
@@ -19,7 +18,7 @@ use crate::operation::{self, Context};
 use crate::places::Place;
 use crate::refusal::Refusal;
 use crate::site::inbox_bounds;
-use crate::standing::{KEEP_ALIVE, Standing, over};
+use crate::standing::Standing;
 
 /// Resources that servers are asked to watch at a time for one request.
 const ASKED_MAX: usize = 32;
@@ -61,8 +60,8 @@ pub(crate) async fn open(
     follower.see().await;
     let covered = watch(&context, &filter, &interests).await;
     let acknowledged = notify::acknowledged(&request.id, &honoured(&lists, &filter, &covered));
-    let (sender, body) = Body::channel(net::body::Bounds::default());
-    let stream = Stream { context, id: request.id, sender, follower, until: standing.until, _place: place };
+    let (writer, body) = Writer::open(standing.until);
+    let stream = Stream { context, id: request.id, writer, follower, _place: place };
     tokio::spawn(stream.run(acknowledged));
     Ok(present::event_stream(body))
 }
@@ -70,15 +69,14 @@ pub(crate) async fn open(
 struct Stream {
     context: Context,
     id: Id,
-    sender: BodySender,
+    writer: Writer,
     follower: Follower,
-    until: Option<Instant>,
     _place: Place,
 }
 
 impl Stream {
     async fn run(mut self, acknowledged: Payload) {
-        if present::send(&self.sender, acknowledged).await.is_ok() {
+        if self.writer.say(acknowledged).await.is_ok() {
             self.tell().await;
         }
     }
@@ -89,18 +87,18 @@ impl Stream {
             let payload = tokio::select! {
                 payload = self.follower.next() => payload,
                 _ = keep_alive.tick() => {
-                    if self.sender.send(Bytes::from_static(sse::COMMENT_KEEP_ALIVE)).await.is_err() {
+                    if self.writer.keep_alive().await.is_err() {
                         return;
                     }
                     continue;
                 }
-                () = self.sender.closed() => return,
+                () = self.writer.gone() => return,
                 () = self.context.site.drain.draining() => None,
-                () = over(self.until) => None,
+                () = self.writer.over() => None,
             };
             let last = payload.is_none();
             let payload = payload.unwrap_or_else(|| notify::concluded(&self.id));
-            if present::send(&self.sender, payload).await.is_err() || last {
+            if self.writer.say(payload).await.is_err() || last {
                 return;
             }
         }

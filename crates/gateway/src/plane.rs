@@ -153,17 +153,14 @@ impl DataPlane {
         }
         let principal = site.authenticator.authenticate(request.headers(), self.clock.now()).await;
         let principal = principal.map_err(|rejection| challenged(&rejection))?;
-        let place = match site.config.inbound {
-            // Everyone is the same nobody; the bound on one would be the bound on all.
-            config::Inbound::None => place,
-            config::Inbound::Jwt(_) => self.places.claim(place, principal.key())?,
-        };
+        let place = self.places.claim(place, site.share_of(&principal))?;
         let until = principal.expires_at().map(|at| {
-            let left = at.duration_since(self.clock.now()).unwrap_or_default();
-            tokio::time::Instant::now() + left + LEEWAY
+            let left = (at + LEEWAY).duration_since(self.clock.now()).unwrap_or_default();
+            tokio::time::Instant::now() + left
         });
         let standing = Standing { sites: self.sites.clone(), places: self.streams.clone(), until };
-        let visit = Visit { site: site.clone(), principal, places: self.places.clone(), place, standing };
+        let (places, place) = (self.places.clone(), Arc::new(place));
+        let visit = Visit { site: site.clone(), principal, places, place, standing };
         match (endpoint, request.method()) {
             (Endpoint::Mcp(_), &Method::POST) => visit.post(request).await,
             (Endpoint::Mcp(_), &Method::GET)
@@ -230,7 +227,8 @@ struct Visit {
     site: Arc<Site>,
     principal: Arc<Principal>,
     places: Places,
-    place: Place,
+    /// Held by the request for as long as it runs, and by its answer until the client has taken it.
+    place: Arc<Place>,
     standing: Standing,
 }
 
@@ -247,9 +245,11 @@ impl Visit {
                 Err(Refusal::Misplaced("This revision has no batches; send one message at a time."))
             }
             body => {
-                let Self { site, principal, places, place, .. } = self;
-                let client = legacy::Client { site, principal, accepts, places, place };
-                legacy::post(client, &headers, body).await
+                let Self { site, principal, places, place, standing } = self;
+                let (until, held) = (standing.until, place.clone());
+                let client = legacy::Client { site, principal, accepts, places, place, until };
+                let response = legacy::post(client, &headers, body).await?;
+                Ok(response.map(|body| body.holding(held)))
             }
         }
     }
@@ -284,7 +284,8 @@ impl Visit {
             return listen::open(context, request, accepts, self.standing).await;
         }
         let exchange = operation::operate(&context, request).await;
-        Ok(present::modern(exchange, accepts, self.place).await)
+        let response = present::modern(exchange, accepts, self.place.clone()).await;
+        Ok(response.map(|body| body.holding(self.place)))
     }
 
     /// A message beside a 2024-11-05 stream.

@@ -39,7 +39,7 @@ pub enum Refusal {
     UnknownSession,
     /// A modern request that is not as its revision demands.
     Invalid(Option<Id>, ErrorObject),
-    /// The gateway is as busy as it may be, or about to stop.
+    /// As many requests are in progress as may be.
     Overloaded,
     /// The principal has used up what it may have.
     Quota(String),
@@ -129,7 +129,7 @@ impl Refusal {
             Self::Invalid(id, error) => return Some((id.clone(), error.clone())),
             Self::Overloaded => ErrorObject::new(
                 UNAVAILABLE,
-                "The gateway is as busy as it may be, or about to stop; try again shortly.",
+                "As many requests are in progress as `limits.in_flight` allows; try again shortly.",
             ),
             Self::Quota(why) => ErrorObject::new(QUOTA, why.clone()),
         };

@@ -7,7 +7,7 @@ use catalogue::{Catalogue, Pager};
 use config::Gateway;
 use exchange::task::TaskIds;
 use exchange::{Bounds, Desk, DeskBounds, Quota, Session, Sessions, StreamBounds};
-use identity::{Authenticator, Resource};
+use identity::{Authenticator, Principal, PrincipalKey, Resource};
 use net::{Drain, HostPolicy};
 use policy::Engine;
 use tokio_util::sync::DropGuard;
@@ -79,6 +79,15 @@ impl Site {
             questions: limits.questions_open,
             streams,
         })
+    }
+
+    /// Whose share of what is bounded per principal a caller uses; nobody's, where everyone is the same nobody.
+    #[must_use]
+    pub fn share_of(&self, principal: &Principal) -> Option<PrincipalKey> {
+        match self.config.inbound {
+            config::Inbound::None => None,
+            config::Inbound::Jwt(_) => Some(principal.key()),
+        }
     }
 
     /// Whether sessions have a stream of their own.

@@ -2,15 +2,13 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use bytes::Bytes;
-use exchange::{Accepts, Answer, Session, Step, present};
+use exchange::{Accepts, Answer, KEEP_ALIVE, Session, Writer, present};
 use http::{Response, StatusCode};
 use identity::{Principal, PrincipalKey};
 use mcp::{Body as Message, Message as One, Method, Payload, Request, Version, sse};
-use net::{Body, BodySender};
-use tokio::time::Instant;
+use net::Body;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use upstream::SessionKey;
@@ -21,13 +19,7 @@ use crate::operation;
 use crate::places::Place;
 use crate::refusal::Refusal;
 use crate::site::Site;
-use crate::standing::{self, Standing};
-
-/// Comments keep proxies from closing a stream on which nothing happens.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
-
-/// How long a client may take nothing of what waits for it. Over HTTP/2 the socket alone does not show that.
-const STALL: Duration = Duration::from_secs(30);
+use crate::standing::Standing;
 
 /// The open streams of one gateway, by session. Clones share them.
 #[derive(Clone, Debug, Default)]
@@ -39,7 +31,7 @@ struct Open(Mutex<HashMap<SessionKey, Stream>>);
 /// The way to one client.
 #[derive(Clone, Debug)]
 struct Stream {
-    sender: Arc<BodySender>,
+    writer: Arc<Writer>,
     /// Answers on their way.
     writers: TaskTracker,
 }
@@ -60,23 +52,22 @@ pub fn open(
     let (id, session) = sessions
         .open(principal.key())
         .map_err(|error| Refusal::Quota(format!("No stream was opened: {error}.")))?;
-    let (sender, body) = Body::channel(net::body::Bounds::default());
-    let stream = Stream { sender: Arc::new(sender), writers: TaskTracker::new() };
+    let (writer, body) = Writer::open(standing.until);
+    let stream = Stream { writer: Arc::new(writer), writers: TaskTracker::new() };
     site.streams.0.table().insert(session.key(), stream.clone());
     let endpoint = format!("/{}/sse/messages?sessionId={id}", site.name);
     let context = legacy::context((site, principal, Accepts::EventStream), Some(session.clone()), None);
     let follower = standing.follower(context, session.interests().clone());
-    let told = Told { endpoint, follower, until: standing.until, _place: place };
+    let told = Told { endpoint, follower, _place: place };
     tokio::spawn(keep_open(site.clone(), principal.key(), id, session, stream, told));
     Ok(present::event_stream(body))
 }
 
-/// What the client is told outside its requests, and until when.
+/// What the client is told outside its requests.
 struct Told {
     /// Where it posts its messages: the first thing it is told.
     endpoint: String,
     follower: Follower,
-    until: Option<Instant>,
     _place: Place,
 }
 
@@ -88,23 +79,23 @@ async fn keep_open(
     stream: Stream,
     mut told: Told,
 ) {
-    let Stream { sender, writers } = stream;
+    let Stream { writer, writers } = stream;
     let announced = write(
         &session,
-        &sender,
+        &writer,
         Payload::from(Bytes::from(std::mem::take(&mut told.endpoint))),
         Some("endpoint"),
     )
     .await;
     let ended = async {
         tokio::select! {
-            () = sender.closed() => {}
+            () = writer.gone() => {}
             () = session.ended().cancelled() => {}
-            () = stay_alive(&site, principal, &id, &session, &sender) => {}
+            () = stay_alive(&site, principal, &id, &session, &writer) => {}
             // What is running may still be answered; a stream on which nothing runs need not hold up the end.
             () = answered(&site, &session, &writers) => {}
-            () = tell(&session, &sender, &mut told.follower) => {}
-            () = standing::over(told.until) => {}
+            () = tell(&session, &writer, &mut told.follower) => {}
+            () = writer.over() => {}
         }
     };
     if announced.is_ok() {
@@ -117,9 +108,9 @@ async fn keep_open(
 }
 
 /// Writes what concerns the client until nobody reads it, or the gateway is gone.
-async fn tell(session: &Session, sender: &BodySender, follower: &mut Follower) {
+async fn tell(session: &Session, writer: &Writer, follower: &mut Follower) {
     while let Some(payload) = follower.next().await {
-        if write(session, sender, payload, Some("message")).await.is_err() {
+        if write(session, writer, payload, Some("message")).await.is_err() {
             return;
         }
     }
@@ -134,10 +125,10 @@ async fn answered(site: &Site, session: &Session, writers: &TaskTracker) {
 }
 
 /// Writes comments until nobody reads them.
-async fn stay_alive(site: &Site, principal: PrincipalKey, id: &str, session: &Session, sender: &BodySender) {
+async fn stay_alive(site: &Site, principal: PrincipalKey, id: &str, session: &Session, writer: &Writer) {
     loop {
         tokio::time::sleep(KEEP_ALIVE).await;
-        if hand_over(session, sender, Bytes::from_static(sse::COMMENT_KEEP_ALIVE)).await.is_err() {
+        if hand_over(session, writer, Bytes::from_static(sse::COMMENT_KEEP_ALIVE)).await.is_err() {
             return;
         }
         // A stream is use of its session: it must not idle out under a client that only listens.
@@ -166,21 +157,21 @@ pub fn post(
     principal: &Arc<Principal>,
     session: &Arc<Session>,
     body: Message,
-    place: Place,
+    place: Arc<Place>,
 ) -> Result<Response<Body>, Refusal> {
-    let Stream { sender, writers } = site.streams.of(session).ok_or(Refusal::UnknownSession)?;
+    let Stream { writer, writers } = site.streams.of(session).ok_or(Refusal::UnknownSession)?;
     match body {
         Message::Single(One::Request(request)) if request.method == Method::Initialize => {
             let answering =
-                initialize(site.clone(), principal.clone(), session.clone(), sender, request, place);
+                initialize(site.clone(), principal.clone(), session.clone(), writer, request, place);
             writers.spawn(answering);
         }
         Message::Single(One::Request(request)) => {
             // Before the request begins: a drain must not see it ended and its answer not yet on its way.
             let writing = writers.token();
             let client = (site, principal, Accepts::EventStream);
-            let steps = legacy::start(client, Some(session.clone()), request, place);
-            tokio::spawn(answer(session.clone(), sender, steps, writing));
+            let steps = legacy::start(client, Some(session.clone()), request, place.clone());
+            tokio::spawn(answer(session.clone(), writer, steps, (writing, place)));
         }
         Message::Single(One::Notification(notification)) => legacy::notified(Some(session), &notification),
         Message::Single(One::Response(response)) => session.answered(&response),
@@ -195,17 +186,12 @@ pub fn post(
 
 async fn answer(
     session: Arc<Session>,
-    sender: Arc<BodySender>,
+    writer: Arc<Writer>,
     mut steps: present::Steps,
-    _writing: TaskTrackerToken,
+    _held: (TaskTrackerToken, Arc<Place>),
 ) {
-    while let Some(step) = steps.next().await {
-        let payload = match step {
-            Step::Notification(payload) => payload,
-            Step::Question(_) => continue,
-            Step::Final(answer) => answer.payload,
-        };
-        if write(&session, &sender, payload, Some("message")).await.is_err() {
+    while let Some(said) = steps.next().await {
+        if write(&session, &writer, said.into_payload(), Some("message")).await.is_err() {
             return;
         }
     }
@@ -215,9 +201,9 @@ async fn initialize(
     site: Arc<Site>,
     principal: Arc<Principal>,
     session: Arc<Session>,
-    sender: Arc<BodySender>,
+    writer: Arc<Writer>,
     request: Request,
-    _place: Place,
+    _place: Arc<Place>,
 ) {
     let answer = match legacy::greeting(&site, &request) {
         Ok(hello) => {
@@ -228,24 +214,24 @@ async fn initialize(
         }
         Err(error) => Answer::error(Some(&request.id), &error),
     };
-    let _ = write(&session, &sender, answer.payload, Some("message")).await;
+    let _ = write(&session, &writer, answer.payload, Some("message")).await;
 }
 
 /// Writes one event in one piece: several calls answer on one stream, and their events must not mix.
 async fn write(
     session: &Session,
-    sender: &BodySender,
+    writer: &Writer,
     payload: Payload,
     event: Option<&str>,
 ) -> Result<(), net::Gone> {
     let pieces = sse::encode_event(payload, None, event);
-    hand_over(session, sender, pieces.concat().into()).await
+    hand_over(session, writer, pieces.concat().into()).await
 }
 
 /// A client that takes nothing for too long loses its stream, and with it the session: what was not delivered is lost to it.
-async fn hand_over(session: &Session, sender: &BodySender, piece: Bytes) -> Result<(), net::Gone> {
+async fn hand_over(session: &Session, writer: &Writer, piece: Bytes) -> Result<(), net::Gone> {
     let sent = tokio::select! {
-        sent = tokio::time::timeout(STALL, sender.send(piece)) => sent.unwrap_or(Err(net::Gone)),
+        sent = writer.write(vec![piece]) => sent,
         () = session.ended().cancelled() => Err(net::Gone),
     };
     if sent.is_err() {

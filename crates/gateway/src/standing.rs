@@ -5,16 +5,15 @@
 //! that nobody has noticed yet.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
-use exchange::{Accepts, Interests, Missed, Reader, Resumed, Session, present};
+use exchange::{Accepts, Interests, KEEP_ALIVE, Missed, Reader, Resumed, Session, Writer, present};
 use http::{HeaderMap, HeaderName, Response, header};
 use identity::Principal;
 use mcp::header::LAST_EVENT_ID;
 use mcp::{Kind, Version, sse};
-use net::{Body, BodySender};
-use tokio::time::{Instant, interval_at, sleep_until, timeout};
+use net::Body;
+use tokio::time::{Instant, interval_at};
 
 use crate::follow::Follower;
 use crate::legacy;
@@ -23,11 +22,6 @@ use crate::places::{Place, Places};
 use crate::refusal::Refusal;
 use crate::site::Site;
 use crate::sites::Sites;
-
-/// Comments keep proxies from closing a stream on which nothing happens.
-pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(15);
-/// How long a client may take nothing of what waits for it. Over HTTP/2 the socket alone does not show that.
-const STALL: Duration = Duration::from_secs(30);
 
 static RESUME_FROM: HeaderName = HeaderName::from_static(LAST_EVENT_ID);
 
@@ -47,19 +41,7 @@ impl Standing {
     /// # Errors
     /// There is none.
     pub(crate) fn place(&self, site: &Site, principal: &Principal) -> Result<Place, Refusal> {
-        let full = || {
-            Refusal::Quota(
-                "The gateway has as many open streams as it may; close one of yours, or try again later."
-                    .to_owned(),
-            )
-        };
-        let place = self.places.take().map_err(|_| full())?;
-        match site.config.inbound {
-            config::Inbound::None => Ok(place),
-            config::Inbound::Jwt(_) => self.places.claim(place, principal.key()).map_err(|_| {
-                Refusal::Quota("You have as many open streams as one may; close one.".to_owned())
-            }),
-        }
+        self.places.take_for(site.share_of(principal))
     }
 
     /// Follows everything that concerns a legacy session.
@@ -86,20 +68,19 @@ pub(crate) fn open(
     if site.streams.has(&session) {
         return Err(Refusal::UnknownSession);
     }
+    let place = standing.place(&site, &principal)?;
     let missed = match last_event(headers)? {
         None => None,
-        Some(id) => match session.events().resume(id).ok_or(Refusal::UnknownSession)? {
-            Resumed::Call(body) => return Ok(present::event_stream(body)),
+        Some(id) => match session.events().resume(id, standing.until).ok_or(Refusal::UnknownSession)? {
+            Resumed::Call(body) => return Ok(present::event_stream(body.holding(place))),
             Resumed::Own(missed) => Some(missed),
         },
     };
-    let place = standing.place(&site, &principal)?;
     let context = legacy::context((&site, &principal, Accepts::EventStream), Some(session.clone()), None);
     let follower = standing.follower(context, session.interests().clone());
-    let (sender, body) = Body::channel(net::body::Bounds::default());
+    let (writer, body) = Writer::open(standing.until);
     let id = legacy::session_id(headers)?.unwrap_or_default().into();
-    let stream =
-        Stream { site, principal, id, session, sender, follower, until: standing.until, _place: place };
+    let stream = Stream { site, principal, id, session, writer, follower, _place: place };
     tokio::spawn(stream.run(missed, version));
     Ok(present::event_stream(body))
 }
@@ -110,9 +91,8 @@ struct Stream {
     principal: Arc<Principal>,
     id: Box<str>,
     session: Arc<Session>,
-    sender: BodySender,
+    writer: Writer,
     follower: Follower,
-    until: Option<Instant>,
     _place: Place,
 }
 
@@ -139,7 +119,7 @@ impl Stream {
 
     /// Writes what there is, and what comes, until the stream is to be ended.
     async fn tell(&mut self, opening: Vec<Bytes>) {
-        if write(&self.sender, opening).await.is_err() {
+        if self.writer.write(opening).await.is_err() {
             return;
         }
         let mut keep_alive = interval_at(Instant::now() + KEEP_ALIVE, KEEP_ALIVE);
@@ -155,30 +135,15 @@ impl Stream {
                     let _ = self.site.sessions.as_ref().and_then(|all| all.find(&self.id, self.principal.key()));
                     vec![Bytes::from_static(sse::COMMENT_KEEP_ALIVE)]
                 }
-                () = self.sender.closed() => return,
+                () = self.writer.gone() => return,
                 () = self.site.drain.draining() => return,
-                () = over(self.until) => return,
+                () = self.writer.over() => return,
             };
-            if write(&self.sender, pieces).await.is_err() {
+            if self.writer.write(pieces).await.is_err() {
                 return;
             }
         }
     }
-}
-
-/// Resolves when a credential has ended.
-pub(crate) async fn over(until: Option<Instant>) {
-    match until {
-        Some(until) => sleep_until(until).await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn write(sender: &BodySender, pieces: Vec<Bytes>) -> Result<(), net::Gone> {
-    for piece in pieces {
-        timeout(STALL, sender.send(piece)).await.unwrap_or(Err(net::Gone))?;
-    }
-    Ok(())
 }
 
 fn last_event(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {

@@ -22,7 +22,11 @@ pub use read::{BodyError, next_frame, read_body, refuse_encoded};
 
 /// The body of a response we answer or a request we send.
 #[derive(Default)]
-pub struct Body(Kind);
+pub struct Body {
+    kind: Kind,
+    /// What is given back when nobody has to take this body any more.
+    held: Option<Box<dyn Send>>,
+}
 
 #[derive(Default)]
 enum Kind {
@@ -41,7 +45,14 @@ impl Body {
     /// No bytes at all.
     #[must_use]
     pub fn empty() -> Self {
-        Self(Kind::Empty)
+        Kind::Empty.into()
+    }
+
+    /// The same body, which keeps `held` until its last byte has been handed over, or its reader has gone away.
+    #[must_use]
+    pub fn holding(self, held: impl Send + 'static) -> Self {
+        let before = self.held;
+        Self { kind: self.kind, held: Some(Box::new((held, before))) }
     }
 
     /// Several buffers, written one after the other without being joined. The length is known, so HTTP/1.1 sends a
@@ -49,7 +60,7 @@ impl Body {
     #[must_use]
     pub fn chunks(chunks: Vec<Bytes>) -> Self {
         let bytes_left = chunks.iter().map(|chunk| chunk.len() as u64).sum();
-        Self(Kind::Chunks { chunks: chunks.into_iter(), bytes_left })
+        Kind::Chunks { chunks: chunks.into_iter(), bytes_left }.into()
     }
 
     /// A body that somebody else feeds, holding at most `bounds` in between. The body ends when the sender is dropped;
@@ -57,7 +68,7 @@ impl Body {
     #[must_use]
     pub fn channel(bounds: Bounds) -> (BodySender, Self) {
         let (sender, receiver) = channel::channel(bounds);
-        (sender, Self(Kind::Channel(receiver)))
+        (sender, Kind::Channel(receiver).into())
     }
 
     /// A body pulled from `inner` as fast as the socket takes it: no task and no queue in between. Dropped when the other
@@ -67,13 +78,19 @@ impl Body {
     where
         B: http_body::Body<Data = Bytes, Error = Infallible> + Send + 'static,
     {
-        Self(Kind::Relay(Box::pin(inner)))
+        Kind::Relay(Box::pin(inner)).into()
+    }
+}
+
+impl From<Kind> for Body {
+    fn from(kind: Kind) -> Self {
+        Self { kind, held: None }
     }
 }
 
 impl From<Bytes> for Body {
     fn from(bytes: Bytes) -> Self {
-        if bytes.is_empty() { Self::empty() } else { Self(Kind::Once(bytes)) }
+        if bytes.is_empty() { Self::empty() } else { Kind::Once(bytes).into() }
     }
 }
 
@@ -97,7 +114,7 @@ impl From<&'static str> for Body {
 
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = match &self.0 {
+        let kind = match &self.kind {
             Kind::Empty => "empty",
             Kind::Once(_) => "once",
             Kind::Chunks { .. } => "chunks",
@@ -116,11 +133,11 @@ impl http_body::Body for Body {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        match &mut self.0 {
+        match &mut self.kind {
             Kind::Empty => Poll::Ready(None),
             Kind::Once(bytes) => {
                 let bytes = std::mem::take(bytes);
-                self.0 = Kind::Empty;
+                self.kind = Kind::Empty;
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
             Kind::Chunks { chunks, bytes_left } => {
@@ -134,7 +151,7 @@ impl http_body::Body for Body {
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.0 {
+        match &self.kind {
             Kind::Empty => true,
             Kind::Once(_) | Kind::Channel(_) => false,
             Kind::Chunks { bytes_left, .. } => *bytes_left == 0,
@@ -143,7 +160,7 @@ impl http_body::Body for Body {
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.0 {
+        match &self.kind {
             Kind::Empty => SizeHint::with_exact(0),
             Kind::Once(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Kind::Chunks { bytes_left, .. } => SizeHint::with_exact(*bytes_left),

@@ -85,8 +85,9 @@ impl Running {
         settle_ports(&mut snapshot, data_addr, admin_addr);
         let drain = Drain::new(snapshot.limits.drain);
         let house = House::open(snapshot.clone(), clock.clone(), drain.clone())?;
-        let places = Places::new(snapshot.limits.in_flight, snapshot.limits.in_flight_per_principal);
-        let streams = Places::new(snapshot.limits.streams, snapshot.limits.streams_per_principal);
+        let limits = &snapshot.limits;
+        let places = Places::for_requests(limits.in_flight, limits.in_flight_per_principal);
+        let streams = Places::for_streams(limits.streams, limits.streams_per_principal);
         let plane = DataPlane::new(house.table(&snapshot, None)?, places, streams, clock);
         tokio::spawn(plane.clone().reap_sessions(drain.clone()));
         let admin_plane = Admin::new(admin_hosts(&snapshot)?, readiness(plane.clone(), drain.clone()));

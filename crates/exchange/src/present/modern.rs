@@ -3,13 +3,13 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::Response;
-use mcp::{Era, Payload, sse};
-use net::{Body, BodySender};
+use mcp::{Era, Payload};
+use net::{Body, Gone};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::{Accepts, KEEP_ALIVE, at_once, event_stream, json, send};
+use super::{Accepts, Said, at_once, event_stream, json};
+use crate::writer::{KEEP_ALIVE, Writer};
 use crate::{Answer, Exchange, Step};
 
 /// How long a call is waited for after a question: a server that asks several things at once asks them one by one, and its
@@ -23,39 +23,34 @@ pub async fn modern<H: Send + 'static>(exchange: Exchange, accepts: Accepts, hel
     let first = match accepts {
         Accepts::Json => return json(call.answer().await, Era::Modern),
         Accepts::EventStream | Accepts::EventStreamFirst => match timeout(KEEP_ALIVE, call.next()).await {
-            Ok(Said::Final(answer)) => return at_once(answer, Era::Modern, accepts),
-            Ok(Said::Notification(first)) => Some(first),
+            Ok(Said::Answer(answer)) => return at_once(answer, Era::Modern, accepts),
+            Ok(Said::Message(first)) => Some(first),
             Err(_) => None,
         },
     };
-    let (sender, body) = Body::channel(net::body::Bounds::default());
+    // A call that cannot be taken up goes on until its answer, whose time its target bounds.
+    let (writer, body) = Writer::open(None);
     tokio::spawn(async move {
         let _held = held;
         tokio::select! {
-            _ = pump(&mut call, &sender, first) => {}
-            () = sender.closed() => {}
+            _ = pump(&mut call, &writer, first) => {}
+            () = writer.gone() => {}
         }
     });
     event_stream(body)
 }
 
-async fn pump(call: &mut Call, sender: &BodySender, first: Option<Payload>) -> Result<(), net::Gone> {
+async fn pump(call: &mut Call, writer: &Writer, first: Option<Payload>) -> Result<(), Gone> {
     if let Some(first) = first {
-        send(sender, first).await?;
+        writer.say(first).await?;
     }
     loop {
         match timeout(KEEP_ALIVE, call.next()).await {
-            Ok(Said::Notification(payload)) => send(sender, payload).await?,
-            Ok(Said::Final(answer)) => return send(sender, answer.payload).await,
-            Err(_) => sender.send(Bytes::from_static(sse::COMMENT_KEEP_ALIVE)).await?,
+            Ok(Said::Message(payload)) => writer.say(payload).await?,
+            Ok(Said::Answer(answer)) => return writer.say(answer.payload).await,
+            Err(_) => writer.keep_alive().await?,
         }
     }
-}
-
-/// What goes on the wire.
-enum Said {
-    Notification(Payload),
-    Final(Answer),
 }
 
 /// One request of a modern client, which no question leaves open.
@@ -79,7 +74,7 @@ impl Call {
     async fn next(&mut self) -> Said {
         loop {
             if let Some(told) = self.ready.pop_front() {
-                return Said::Notification(told);
+                return Said::Message(told);
             }
             let Some(exchange) = &mut self.exchange else { return std::future::pending().await };
             let step = match self.asked {
@@ -87,7 +82,7 @@ impl Call {
                 Some(since) => match timeout_at(since + WINDOW, exchange.next()).await {
                     Ok(step) => step,
                     Err(_) => match self.park() {
-                        Some(answer) => return Said::Final(answer),
+                        Some(answer) => return Said::Answer(answer),
                         None => continue,
                     },
                 },
@@ -96,10 +91,10 @@ impl Call {
                 Step::Question(_) => {
                     self.asked.get_or_insert_with(Instant::now);
                 }
-                Step::Notification(told) => return Said::Notification(told),
+                Step::Notification(told) => return Said::Message(told),
                 Step::Final(answer) => {
                     self.exchange = None;
-                    return Said::Final(answer);
+                    return Said::Answer(answer);
                 }
             }
         }
@@ -125,7 +120,7 @@ impl Call {
 
     async fn answer(&mut self) -> Answer {
         loop {
-            if let Said::Final(answer) = self.next().await {
+            if let Said::Answer(answer) = self.next().await {
                 return answer;
             }
         }

@@ -3,18 +3,16 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use exchange::{Answer, Session, Step, present};
+use exchange::present::Steps;
+use exchange::{Answer, Session, resumable};
 use http::Response;
-use identity::Principal;
 use mcp::code::{ErrorObject, INVALID_REQUEST};
 use mcp::{Malformed, Message, Method, Payload};
 use net::Body;
 use tokio::task::JoinSet;
 
 use super::{Client, accepted, immediately, notified, start};
-use crate::places::{Place, Places};
 use crate::refusal::{Refusal, json};
-use crate::site::Site;
 
 /// Answers a batch.
 ///
@@ -28,8 +26,9 @@ pub(super) async fn answer(
     if messages.is_empty() || messages.len() > client.site.limits.batch {
         return Err(Refusal::Misplaced("A batch must have at least one message and at most `limits.batch`."));
     }
-    let Client { site, principal, accepts, places, place } = client;
+    let Client { site, principal, accepts, places, place, until } = client;
     let mut first = Some(place);
+    let mut held = Vec::new();
     let mut started = Vec::new();
     let mut answers = Vec::new();
     for message in messages {
@@ -40,9 +39,13 @@ pub(super) async fn answer(
             }
             Ok(Message::Request(request)) => {
                 // The batch came with one place; every further request needs one of its own.
-                let place = first.take().map_or_else(|| further(&site, &places, &principal), Ok);
+                let further = || Ok(Arc::new(places.take_for(site.share_of(&principal))?));
+                let place: Result<_, Refusal> = first.take().map_or_else(further, Ok);
                 started.push(match place {
-                    Ok(place) => start((&site, &principal, accepts), session.clone(), request, place),
+                    Ok(place) => {
+                        held.push(place.clone());
+                        start((&site, &principal, accepts), session.clone(), request, place)
+                    }
                     Err(refusal) => immediately(&request.id, &refusal.to_error()),
                 });
             }
@@ -55,24 +58,20 @@ pub(super) async fn answer(
             Err(malformed) => answers.push(malformed.to_error().response(None)),
         }
     }
-    match (started.is_empty(), accepts.events()) {
-        (true, _) if answers.is_empty() => Ok(accepted()),
-        (false, true) => Ok(stream(started, answers)),
-        _ => Ok(together(started, answers).await),
-    }
-}
-
-fn further(site: &Site, places: &Places, principal: &Principal) -> Result<Place, Refusal> {
-    let place = places.take()?;
-    match site.config.inbound {
-        config::Inbound::None => Ok(place),
-        config::Inbound::Jwt(_) => places.claim(place, principal.key()),
-    }
+    let response = match (started.is_empty(), accepts.events()) {
+        (true, _) if answers.is_empty() => accepted(),
+        (false, true) => {
+            // Every message is an event of its own, as it comes.
+            resumable::answer(Steps::together(started, answers), accepts, session, until).await
+        }
+        _ => together(started, answers).await,
+    };
+    Ok(response.map(|body| body.holding(held)))
 }
 
 /// All answers in one array, in the order they were ready.
-async fn together(started: Vec<present::Steps>, mut answers: Vec<Payload>) -> Response<Body> {
-    let mut running: JoinSet<_> = started.into_iter().map(present::Steps::answer).collect();
+async fn together(started: Vec<Steps>, mut answers: Vec<Payload>) -> Response<Body> {
+    let mut running: JoinSet<_> = started.into_iter().map(Steps::answer).collect();
     while let Some(answer) = running.join_next().await {
         answers.extend(answer.ok().flatten().map(|answer| answer.payload));
     }
@@ -85,34 +84,4 @@ async fn together(started: Vec<present::Steps>, mut answers: Vec<Payload>) -> Re
     }
     array.push(&b"]"[..]);
     json(array)
-}
-
-/// Every message as an event of its own, as it comes.
-fn stream(started: Vec<present::Steps>, answers: Vec<Payload>) -> Response<Body> {
-    let (sender, body) = Body::channel(net::body::Bounds::default());
-    let sender = Arc::new(sender);
-    tokio::spawn({
-        let sender = sender.clone();
-        async move {
-            for answer in answers {
-                let _ = present::send(&sender, answer).await;
-            }
-        }
-    });
-    for mut steps in started {
-        let sender = sender.clone();
-        tokio::spawn(async move {
-            while let Some(step) = steps.next().await {
-                let payload = match step {
-                    Step::Notification(payload) => payload,
-                    Step::Question(_) => continue,
-                    Step::Final(answer) => answer.payload,
-                };
-                if present::send(&sender, payload).await.is_err() {
-                    return;
-                }
-            }
-        });
-    }
-    present::event_stream(body)
 }

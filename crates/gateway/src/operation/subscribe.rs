@@ -47,11 +47,10 @@ pub(crate) async fn watch_resource(
     if interests.len() >= site.limits.subscriptions_per_session {
         return Err(too_many("this session", "limits.subscriptions_per_session"));
     }
-    let counted = match site.config.inbound {
-        config::Inbound::None => None,
-        config::Inbound::Jwt(_) => {
-            let most = site.limits.subscriptions_per_principal;
-            let counted = site.subscriptions.take(principal.key(), most);
+    let counted = match site.share_of(principal) {
+        None => None,
+        Some(whose) => {
+            let counted = site.subscriptions.take(whose, site.limits.subscriptions_per_principal);
             Some(counted.ok_or_else(|| too_many("you", "limits.subscriptions_per_principal"))?)
         }
     };

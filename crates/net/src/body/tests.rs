@@ -34,6 +34,17 @@ async fn known_bodies_say_their_length_and_their_end() {
 }
 
 #[tokio::test]
+async fn what_a_body_holds_is_given_back_with_it() {
+    let held = std::sync::Arc::new(());
+    let mut body = Body::from("abc").holding(held.clone()).holding(held.clone());
+    assert_eq!(http_body::Body::size_hint(&body).exact(), Some(3));
+    assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "abc");
+    assert_eq!(std::sync::Arc::strong_count(&held), 3);
+    drop(body);
+    assert_eq!(std::sync::Arc::strong_count(&held), 1);
+}
+
+#[tokio::test]
 async fn a_full_channel_makes_the_feeder_wait() {
     let (sender, body) = Body::channel(Bounds { frames: 1, bytes: 4 });
     sender.send(Bytes::from_static(b"abcdef")).await.unwrap();

@@ -21,6 +21,9 @@ use crate::body::Body;
 
 /// The most that waits for the window of one HTTP/2 stream; more stays with the body.
 const H2_PIECE_MAX: usize = 16 * 1024;
+/// The same for the socket of an HTTP/1.1 client. A body lives, with what it holds, for as long as its reader leaves most
+/// of it there.
+const H1_PIECE_MAX: usize = 64 * 1024;
 
 /// The body of an answer, which keeps its request counted until the last byte has been taken.
 pub(super) struct Counted {
@@ -57,7 +60,7 @@ where
     if http1 && last {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    let piece_max = if http1 { usize::MAX } else { H2_PIECE_MAX };
+    let piece_max = if http1 { H1_PIECE_MAX } else { H2_PIECE_MAX };
     Ok(response.map(|body| Counted { body, rest: Bytes::new(), piece_max, flight }))
 }
 
