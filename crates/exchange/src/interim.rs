@@ -90,25 +90,26 @@ fn pass_on(relayed: &Relayed, result: &Object, round: &Round) -> Result<mcp::Pay
 fn addresses(relayed: &Relayed, id: &Id, error: &Raw) -> Result<Settled, ErrorObject> {
     let rules = &relayed.rules;
     let refuse = |refused: Refused| rules.error(&refused);
-    let mut error = error.to_value();
-    let listed = error.pointer("/data/elicitations").and_then(Value::as_array).cloned().unwrap_or_default();
+    let error = ErrorObject::read(error);
+    let listed = error.data.as_ref().and_then(|data| data.get("elicitations")).and_then(Value::as_array);
+    let listed = listed.map(Vec::as_slice).unwrap_or_default();
     if listed.is_empty() || listed.len() > rules.questions {
         return Err(refuse(Refused::Malformed("it names no address, or too many")));
     }
-    let mut fair = Vec::new();
-    for elicitation in &listed {
-        let mut params = elicitation.as_object().cloned().unwrap_or_default();
-        params.insert("mode".to_owned(), json!("url"));
-        let params = Raw::value(&Value::Object(params));
-        let params = Object::of(&params).unwrap_or_else(Object::empty);
-        fair.push(rules.judge(Kind::Url, &params).map_err(refuse)?.params);
-    }
+    let fair = listed.iter().map(|elicitation| {
+        rules.judge(Kind::Url, &visit(elicitation)).map(|fair| fair.params).map_err(|refused| {
+            relayed.trail.question(Kind::Url.name()).close(audit::Reaction::Refused);
+            refuse(refused)
+        })
+    });
+    let fair = fair.collect::<Result<Vec<_>, _>>()?;
     match (rules.era, &relayed.binding) {
         (Era::Legacy, _) => {
-            error["data"]["elicitations"] =
-                fair.iter().map(|params| without_meta(&params.to_value())).collect();
-            let answer = mcp::code::failed(id, Raw::value(&error));
-            let answer = Answer { payload: answer, status: crate::Status::Ok };
+            let fair: Vec<_> = fair.iter().map(|params| without_meta(&params.to_value())).collect();
+            // Only what was judged goes on.
+            let error = ErrorObject::new(URL_ELICITATION_REQUIRED, error.message)
+                .with_data(json!({ "elicitations": fair }));
+            let answer = Answer { payload: error.response(Some(id)), status: crate::Status::Ok };
             Ok(Settled::Answers(answer, Outcome::Error(URL_ELICITATION_REQUIRED)))
         }
         (Era::Modern, Some(binding)) => {
@@ -129,6 +130,16 @@ fn addresses(relayed: &Relayed, id: &Id, error: &Raw) -> Result<Settled, ErrorOb
             Err(ErrorObject::new(INTERNAL_ERROR, sentence))
         }
     }
+}
+
+/// An entry of `elicitations`, as a question: what it has beyond that is nothing that was judged.
+fn visit(elicitation: &Value) -> Object {
+    let mut params = Map::new();
+    for key in ["message", "url", "elicitationId"] {
+        params.extend(elicitation.get(key).map(|value| (key.to_owned(), value.clone())));
+    }
+    params.insert("mode".to_owned(), json!("url"));
+    Object::of(&Raw::value(&Value::Object(params))).unwrap_or_else(Object::empty)
 }
 
 /// An entry of `elicitations` has no `_meta` of its own.
