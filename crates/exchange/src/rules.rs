@@ -47,6 +47,17 @@ pub struct Rules {
     pub patience: Duration,
 }
 
+/// What one call has asked of its client so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Spent {
+    /// Times it needed answers to go on.
+    pub(crate) rounds: usize,
+    /// Questions in those.
+    pub(crate) questions: usize,
+    /// Questions to the client's model.
+    pub(crate) sampled: usize,
+}
+
 /// Why a question does not reach the client.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
@@ -64,6 +75,12 @@ pub enum Refused {
     /// The client's model is asked too often.
     #[error("has the client's model generate more often than `sampling.{0}` allows")]
     Sampling(&'static str),
+    /// It needs answers too often.
+    #[error("asks in more than {0} rounds of one call (`limits.rounds`)")]
+    Rounds(usize),
+    /// It asks too much.
+    #[error("asks more than {0} questions in one call (`limits.questions`)")]
+    Questions(usize),
     /// It cannot be understood.
     #[error("asks its client something that cannot be understood: {0}")]
     Malformed(&'static str),
@@ -75,6 +92,43 @@ pub(crate) struct Fair {
     pub(crate) params: Raw,
     /// What the answer has to fit.
     pub(crate) form: Option<Value>,
+}
+
+impl Spent {
+    /// Counts one more round of so many questions.
+    ///
+    /// # Errors
+    /// It is one too many.
+    pub(crate) fn round(&mut self, questions: usize, rules: &Rules) -> Result<(), Refused> {
+        self.rounds += 1;
+        self.questions += questions;
+        if self.rounds > rules.rounds {
+            return Err(Refused::Rounds(rules.rounds));
+        }
+        if self.questions > rules.questions {
+            return Err(Refused::Questions(rules.questions));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn to_value(self) -> Value {
+        json!([self.rounds, self.questions, self.sampled])
+    }
+
+    pub(crate) fn of_value(value: &Value) -> Option<Self> {
+        let count = |index: usize| usize::try_from(value.get(index)?.as_u64()?).ok();
+        Some(Self { rounds: count(0)?, questions: count(1)?, sampled: count(2)? })
+    }
+
+    /// Counts a question, if it is one to the client's model.
+    ///
+    /// # Errors
+    /// It is one too many.
+    pub(crate) fn ask(&mut self, kind: Kind, rules: &Rules) -> Result<(), Refused> {
+        let (Kind::Sampling, Some(bounds)) = (kind, rules.sampling) else { return Ok(()) };
+        self.sampled += 1;
+        if self.sampled > bounds.calls { Err(Refused::Sampling("calls")) } else { Ok(()) }
+    }
 }
 
 impl Rules {
@@ -112,7 +166,8 @@ impl Rules {
         }
         if matches!(kind, Kind::Form | Kind::Url) {
             let message = params.string("message").ok_or(Refused::Malformed("it has no message"))?;
-            edit = edit.set("message", Raw::string(&self.signed(&message)));
+            // Who wrote it.
+            edit = edit.set("message", Raw::string(&format!("[{}] {message}", self.target)));
         }
         Ok(Fair { params: self.marked(params, edit), form })
     }
@@ -120,11 +175,6 @@ impl Rules {
     /// What the gateway answers itself.
     pub(crate) fn own_answer(&self, kind: Kind) -> Option<&Raw> {
         self.roots.as_ref().filter(|_| kind == Kind::Roots)
-    }
-
-    /// A message with the name of the target that wrote it.
-    pub(crate) fn signed(&self, message: &str) -> String {
-        format!("[{}] {message}", self.target)
     }
 
     /// The error that ends a call whose modern server asks what it may not.
@@ -140,9 +190,11 @@ impl Rules {
                 ErrorObject::new(MISSING_CAPABILITY, sentence)
                     .with_data(json!({ "requiredCapabilities": needs }))
             }
-            Refused::Undeclared(_) | Refused::Address(_) | Refused::Malformed(_) => {
-                ErrorObject::new(BACKEND_BROKE_PROTOCOL, sentence)
-            }
+            Refused::Undeclared(_)
+            | Refused::Address(_)
+            | Refused::Rounds(_)
+            | Refused::Questions(_)
+            | Refused::Malformed(_) => ErrorObject::new(BACKEND_BROKE_PROTOCOL, sentence),
             Refused::Secret(_) | Refused::Sampling(_) => ErrorObject::new(POLICY_DENIED, sentence),
         }
     }

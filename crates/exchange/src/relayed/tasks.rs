@@ -104,8 +104,7 @@ impl Relayed {
             return Ok(Vec::new());
         }
         watch.wait_for_client();
-        self.answers.clear();
-        let opened = self.judged(round)?;
+        let opened = self.open_round(round)?;
         if let Source::Task(watch) = std::mem::replace(&mut self.source, Source::Client) {
             self.waiting = Some(watch);
         }
@@ -156,17 +155,5 @@ impl Relayed {
             (Some(tasks), Given::Result(answer)) => Given::Result(tasks.answer(answer)),
             (_, given) => given,
         }
-    }
-
-    /// Opens every question of a round.
-    ///
-    /// # Errors
-    /// One of them must not reach the client.
-    fn judged(&mut self, round: Round) -> Result<Vec<Asking>, ErrorObject> {
-        self.rounds += 1;
-        if self.rounds > self.rules.rounds {
-            return Err(self.too_many_rounds());
-        }
-        self.fair(round).map(|fair| fair.into_iter().map(|entry| self.open_round(entry)).collect())
     }
 }
