@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use config::{Rule, Sampling};
+use config::{FormSecrets, Rule, Sampling};
 use mcp::code::{BACKEND_BROKE_PROTOCOL, ErrorObject, MISSING_CAPABILITY, POLICY_DENIED};
 use mcp::{Edit, Era, Object, Raw, meta};
 use serde_json::{Value, json};
@@ -17,6 +17,21 @@ use crate::{address, form};
 #[cfg(test)]
 mod tests;
 
+/// The members of a question that are judged.
+const JUDGED: [&str; 12] = [
+    "mode",
+    "message",
+    "url",
+    "elicitationId",
+    "requestedSchema",
+    "messages",
+    "systemPrompt",
+    "includeContext",
+    "maxTokens",
+    "tools",
+    "toolChoice",
+    "_meta",
+];
 /// A form's schema, in bytes.
 const FORM_MAX: usize = 64 * 1024;
 
@@ -32,7 +47,7 @@ pub struct Rules {
     /// What of that the target may ask.
     pub may: Abilities,
     /// Whether forms may ask for secrets.
-    pub form_secrets: Rule,
+    pub form_secrets: FormSecrets,
     /// Whether people may be sent to private addresses.
     pub private_urls: Rule,
     /// How much the client's model may generate.
@@ -141,19 +156,23 @@ impl Rules {
         if !self.may.contains(needs) {
             return Err(Refused::Undeclared(needs));
         }
-        if params.has_duplicate_keys() {
-            return Err(Refused::Malformed("a key stands in it twice"));
+        // What is judged here is what every client reads: no key twice, at any depth, and none in another spelling.
+        let twice = mcp::scan::scan(params.text().as_bytes(), usize::MAX, mcp::scan::Sender::Client).is_err();
+        if twice || params.has_case_variant_of(&JUDGED) {
+            return Err(Refused::Malformed("a key stands in it twice, or in another spelling"));
         }
         let mut form = None;
         let mut edit = Edit::of(params);
         match kind {
             Kind::Form => {
                 let schema = params.object("requestedSchema").ok_or(Refused::Malformed("it has no form"))?;
-                form = Some(self.fair_form(schema.text())?);
+                form = Some(self.fair_form(schema.text(), params)?);
+                edit = edit.remove("url");
             }
             Kind::Url => {
                 let address = params.string("url").ok_or(Refused::Malformed("it has no address"))?;
                 address::check(&address, self.private_urls).map_err(Refused::Address)?;
+                edit = edit.remove("requestedSchema");
                 edit = match (self.era, params.get("elicitationId").is_some()) {
                     // 2026-07-28 knows no such id; 2025-11-25 demands one.
                     (Era::Modern, _) => edit.remove("elicitationId"),
@@ -199,16 +218,24 @@ impl Rules {
         }
     }
 
-    fn fair_form(&self, schema: &Raw) -> Result<Value, Refused> {
+    fn fair_form(&self, schema: &Raw, params: &Object) -> Result<Value, Refused> {
         if schema.as_bytes().len() > FORM_MAX {
             return Err(Refused::Malformed("its form is too large"));
         }
         let schema = schema.to_value();
-        match form::asks_for_secret(&schema) {
-            Some(field) if self.form_secrets == Rule::Refuse => {
+        let secret = match self.form_secrets {
+            FormSecrets::Allow => None,
+            FormSecrets::Refuse => form::asks_for_secret(&schema),
+            FormSecrets::RefuseInText => {
+                let says = params.string("message").is_some_and(|message| form::names_secret(&message));
+                form::asks_for_secret(&schema).or((says && form::takes_text(&schema)).then_some("message"))
+            }
+        };
+        match secret {
+            Some(field) => {
                 Err(Refused::Secret(field.chars().filter(|letter| !letter.is_control()).take(64).collect()))
             }
-            _ => Ok(schema),
+            None => Ok(schema),
         }
     }
 
