@@ -120,7 +120,7 @@ pub struct Gateway {
     /// Host names accepted in `Host` besides those of `public_url` and of loopback addresses.
     pub allowed_hosts: Vec<String>,
     /// Whether servers may ask for secrets in a form.
-    pub form_secrets: Rule,
+    pub form_secrets: FormSecrets,
     /// Whether servers may send people to private addresses.
     pub private_urls: Rule,
     /// The backends, in the order they were written.
@@ -141,6 +141,17 @@ pub enum Streaming {
 pub enum Rule {
     /// It is not.
     Refuse,
+    /// The operator wrote so.
+    Allow,
+}
+
+/// Whether servers may ask for secrets in forms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FormSecrets {
+    /// No field may ask for one.
+    Refuse,
+    /// Nor may the text above a form into which a person can write.
+    RefuseInText,
     /// The operator wrote so.
     Allow,
 }

@@ -3,15 +3,21 @@
 //! Looks at the text only: nothing is resolved and nothing is fetched. What is refused is what a browser would run, what
 //! hides where it leads, and what leads into the person's own network, unless the operator allows that.
 
-use std::net::{IpAddr, Ipv6Addr};
-
 use config::Rule;
+use net::egress::AddressClass;
 use url::{Host, Url};
 
 #[cfg(test)]
 mod tests;
 
 const BYTES_MAX: usize = 8 * 1024;
+/// Under which clouds serve a machine's own credentials.
+const METADATA_NAMES: [&str; 5] =
+    ["metadata.google.internal", "metadata.goog", "metadata", "instance-data", "instance-data.ec2.internal"];
+/// Top-level names that the public DNS does not know, which lead to whatever the person's own network says (RFC 6761, RFC 6762,
+/// RFC 8375, and what ICANN set aside).
+const LOCAL_NAMES: [&str; 10] =
+    ["local", "localdomain", "internal", "intranet", "private", "lan", "home", "corp", "home.arpa", "test"];
 
 /// Whether `text` is an address that a person may be sent to.
 ///
@@ -21,63 +27,52 @@ pub(crate) fn check(text: &str, private: Rule) -> Result<(), &'static str> {
     if text.len() > BYTES_MAX {
         return Err("it is too long");
     }
-    if text.chars().any(|letter| letter.is_control() || letter.is_whitespace() || letter == '\\') {
+    // RFC 3986: an address is ASCII. What looks like it, or like nothing, would be read away, or read as something else.
+    if !text.bytes().all(|letter| letter.is_ascii_graphic() && letter != b'\\') {
         return Err("it has characters that no address has");
     }
     let url = Url::parse(text).map_err(|_| "it is not an address")?;
     if !matches!(url.scheme(), "https" | "http") {
         return Err("it leads to something else than a page");
     }
-    let authority = text.split_once("://").map(|(_, rest)| rest).ok_or("it is not an address")?;
-    let authority = authority.split(['/', '?', '#']).next().unwrap_or_default();
-    if authority.contains('@') {
+    // A browser takes any number of slashes for two; a person, and other programs, do not.
+    let (_, rest) = text.split_once("://").ok_or("it is not an address")?;
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    if authority.is_empty() {
+        return Err("it is not an address");
+    }
+    if authority.contains('@') || !url.username().is_empty() || url.password().is_some() {
         return Err("it names a user, which hides where it leads");
     }
-    match (reach(&url), url.scheme(), private) {
-        (Reach::Forbidden, ..) => Err("it leads to no host"),
-        (Reach::Private, _, Rule::Refuse) => {
+    match (class(&url), url.scheme(), private) {
+        (None, ..) => Err("it leads to no host"),
+        (Some(class), ..) if class.never() => Err("it leads to no host"),
+        (Some(AddressClass::Public), "http", _) => Err("it is not https"),
+        (Some(AddressClass::Public), ..) | (_, _, Rule::Allow) => Ok(()),
+        (_, _, Rule::Refuse) => {
             Err("it leads to a loopback or private address (`private_urls: allow` lets it pass)")
         }
-        (Reach::Public, "http", _) => Err("it is not https"),
-        _ => Ok(()),
     }
 }
 
-enum Reach {
-    Public,
-    /// The person's own machine or network.
-    Private,
-    /// Link-local, where clouds keep their credentials, and what is no host at all.
-    Forbidden,
+/// What kind of address it leads to, as far as its text says; `None`: to none.
+fn class(url: &Url) -> Option<AddressClass> {
+    Some(match url.host()? {
+        Host::Ipv4(address) => AddressClass::of(address.into()),
+        Host::Ipv6(address) => AddressClass::of(address.into()),
+        Host::Domain(name) => named(name.trim_end_matches('.')),
+    })
 }
 
-fn reach(url: &Url) -> Reach {
-    match url.host() {
-        None => Reach::Forbidden,
-        Some(Host::Domain(name)) => {
-            let name = name.trim_end_matches('.');
-            if name == "localhost" || name.ends_with(".localhost") { Reach::Private } else { Reach::Public }
-        }
-        Some(Host::Ipv4(address)) => reach_of(IpAddr::V4(address)),
-        Some(Host::Ipv6(address)) => reach_of(embedded(address)),
-    }
-}
-
-fn reach_of(address: IpAddr) -> Reach {
-    let (private, link_local) = match address {
-        IpAddr::V4(address) => (address.is_private(), address.is_link_local() || address.is_broadcast()),
-        IpAddr::V6(address) => (address.is_unique_local(), address.is_unicast_link_local()),
-    };
-    if link_local || address.is_unspecified() || address.is_multicast() {
-        Reach::Forbidden
-    } else if private || address.is_loopback() {
-        Reach::Private
+fn named(name: &str) -> AddressClass {
+    let below = |top: &str| name.strip_suffix(top).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+    if METADATA_NAMES.contains(&name) {
+        AddressClass::Metadata
+    } else if below("localhost") {
+        AddressClass::Loopback
+    } else if !name.contains('.') || LOCAL_NAMES.into_iter().any(below) {
+        AddressClass::Private
     } else {
-        Reach::Public
+        AddressClass::Public
     }
-}
-
-/// The IPv4 address that an IPv6 one stands for, where it does.
-fn embedded(address: Ipv6Addr) -> IpAddr {
-    address.to_ipv4_mapped().map_or(IpAddr::V6(address), IpAddr::V4)
 }

@@ -44,8 +44,8 @@ pub enum Unfit {
     /// The result is not an object.
     #[error("sent a result that is not an object")]
     NotAnObject,
-    /// A key stands twice where the gateway or the client decides by it.
-    #[error("sent a result with one key twice")]
+    /// A key stands twice, or in two spellings, where the gateway or the client decides by it.
+    #[error("sent an answer that can be read in two ways: a key stands in it twice, or in another spelling")]
     Ambiguous,
     /// An error that only the two ends of one connection can mean: to the client it would speak of the gateway.
     #[error("refused what the gateway sent it")]
@@ -62,26 +62,23 @@ impl Bridge {
         match &response.id_text {
             Some(own) => splice.replace(own, id.text().clone()),
             None => {
-                if let Outcome::Error(error) = &response.outcome {
-                    check_code(error)?;
-                }
-                return Ok(self.error(response).response(Some(id)));
+                return Ok(self.error(response)?.response(Some(id)));
             }
         }
         match &response.outcome {
             Outcome::Result(_) => {
                 let result = response.result().ok_or(Unfit::NotAnObject)?;
                 let meta = result.meta();
-                if result.has_duplicate_keys() || meta.is_some_and(Object::has_duplicate_keys) {
+                if is_ambiguous(result) || meta.is_some_and(Object::has_duplicate_keys) {
                     return Err(Unfit::Ambiguous);
                 }
                 self.check_type(result)?;
                 splice.apply(self.result(result, meta));
             }
             Outcome::Error(error) => {
-                check_code(error)?;
-                if let Some(changed) = self.recoded(error) {
-                    splice.replace(error, changed.to_raw());
+                let read = readable(error)?;
+                if let Some(changed) = self.recoded(error, read) {
+                    splice.replace(error, changed);
                 }
             }
         }
@@ -127,25 +124,35 @@ impl Bridge {
         edit
     }
 
-    fn error(&self, response: &Response) -> ErrorObject {
+    fn error(&self, response: &Response) -> Result<ErrorObject, Unfit> {
         match &response.outcome {
-            Outcome::Error(error) => self.recoded(error).unwrap_or_else(|| decoded(error)),
+            Outcome::Error(error) => {
+                let read = readable(error)?;
+                Ok(ErrorObject { code: self.code(&read), ..read })
+            }
             Outcome::Result(_) => {
-                ErrorObject::new(mcp::code::BACKEND_BROKE_PROTOCOL, "The server's answer has no id.")
+                Ok(ErrorObject::new(mcp::code::BACKEND_BROKE_PROTOCOL, "The server's answer has no id."))
             }
         }
     }
 
-    /// The error with the code that the client's era uses for it; `None` when it is the same in both.
-    fn recoded(&self, error: &Raw) -> Option<ErrorObject> {
-        let mut error = decoded(error);
+    /// The error with the code that the client's era uses for it, in its plain spelling; `None` when that is what stands there.
+    fn recoded(&self, error: &Raw, read: ErrorObject) -> Option<Raw> {
+        let code = self.code(&read);
+        if code != read.code {
+            return Some(ErrorObject { code, ..read }.to_raw());
+        }
+        plain_code(error, code)
+    }
+
+    /// The code that the client's era uses for an error.
+    fn code(&self, error: &ErrorObject) -> i64 {
         let has_uri = error.data.as_ref().is_some_and(|data| data.get("uri").is_some());
-        error.code = match (self.era, &self.method, error.code) {
+        match (self.era, &self.method, error.code) {
             (Era::Modern, _, LEGACY_RESOURCE_NOT_FOUND) => INVALID_PARAMS,
             (Era::Legacy, Method::ReadResource, INVALID_PARAMS) if has_uri => LEGACY_RESOURCE_NOT_FOUND,
-            _ => return None,
-        };
-        Some(error)
+            (_, _, code) => code,
+        }
     }
 }
 
@@ -169,33 +176,64 @@ pub(crate) fn without_forged_meta<'a>(meta: Option<&Object>, edit: Edit<'a>) -> 
     }
 }
 
-/// Header and version errors are about the gateway's own request; `-32042` is a question.
-fn check_code(error: &Raw) -> Result<(), Unfit> {
-    match decoded(error).code {
-        HEADER_MISMATCH | UNSUPPORTED_VERSION => Err(Unfit::Misunderstood),
-        URL_ELICITATION_REQUIRED => Err(Unfit::Question),
-        _ => Ok(()),
+/// What came of a task that has ended, as it may stand in the task: there is nobody to ask any more.
+///
+/// # Errors
+/// The client must not get it.
+pub(crate) fn ended(outcome: &Outcome) -> Result<Raw, Unfit> {
+    match outcome {
+        Outcome::Error(error) => {
+            let read = readable(error)?;
+            Ok(plain_code(error, read.code).unwrap_or_else(|| error.clone()))
+        }
+        Outcome::Result(result) => {
+            let object = Object::of(result).ok_or(Unfit::NotAnObject)?;
+            match object.text_of("resultType").as_deref() {
+                _ if is_ambiguous(&object) => Err(Unfit::Ambiguous),
+                Some("input_required") => Err(Unfit::Question),
+                Some("complete") => Ok(result.clone()),
+                None if !object.has("resultType") => Ok(result.clone()),
+                _ => Err(Unfit::UnknownType),
+            }
+        }
     }
 }
 
-/// An error object, with whatever of it can be understood.
-fn decoded(error: &Raw) -> ErrorObject {
-    let object = Object::of(error);
-    let member = |key: &str| object.as_ref().and_then(|object| object.get(key));
-    let code = member("code").and_then(|code| code.as_str().parse().ok());
-    let message = member("message").and_then(|text| text.to_text().map(std::borrow::Cow::into_owned));
-    ErrorObject {
-        code: code.unwrap_or(mcp::code::INTERNAL_ERROR),
-        message: message.unwrap_or_default(),
-        data: member("data").map(|data| data.to_value()),
+/// Whether two clients could take a result for two different things.
+fn is_ambiguous(result: &Object) -> bool {
+    result.has_duplicate_keys()
+        || result.has_case_variant_of(&["resultType", "inputRequests", "requestState"])
+}
+
+/// An error that is for the client. Header and version errors are about the gateway's own request; `-32042` is a question.
+fn readable(error: &Raw) -> Result<ErrorObject, Unfit> {
+    let twice = |object: Object| {
+        object.has_duplicate_keys() || object.has_case_variant_of(&["code", "message", "data"])
+    };
+    if Object::of(error).is_some_and(twice) {
+        return Err(Unfit::Ambiguous);
     }
+    let read = ErrorObject::read(error);
+    match read.code {
+        HEADER_MISMATCH | UNSUPPORTED_VERSION => Err(Unfit::Misunderstood),
+        URL_ELICITATION_REQUIRED => Err(Unfit::Question),
+        _ => Ok(read),
+    }
+}
+
+/// The error with the code that was read from it, where another reader might read another.
+fn plain_code(error: &Raw, code: i64) -> Option<Raw> {
+    let object = Object::of(error)?;
+    let code = code.to_string();
+    let plain = object.peek("code").is_none_or(|written| written == code.as_bytes());
+    (!plain).then(|| Edit::of(&object).set("code", code).finish().into_raw())
 }
 
 /// How an answer went, for the audit trail.
 #[must_use]
 pub fn outcome(response: &Response) -> audit::Outcome {
     match &response.outcome {
-        Outcome::Error(error) => audit::Outcome::Error(decoded(error).code),
+        Outcome::Error(error) => audit::Outcome::Error(ErrorObject::read(error).code),
         Outcome::Result(_) => match response.result().and_then(|result| result.peek("isError")) {
             Some(b"true") => audit::Outcome::ToolError,
             _ => audit::Outcome::Ok,

@@ -100,7 +100,10 @@ impl Exchange {
                         self.ready = questions;
                         None
                     }
-                    Err(error) => Some(Step::Final(self.end_with(&error.to_raw()))),
+                    Err(error) => {
+                        self.record(Outcome::Error(error.code));
+                        Some(Step::Final(Answer::error(Some(&self.id), &error)))
+                    }
                 },
                 Happening::Event(Ok(Event::Question(question))) => relayed.ask(question).map(Step::Question),
                 Happening::Event(Ok(Event::Final(response))) => self.settle(response).map(Step::Final),
@@ -281,9 +284,7 @@ impl Exchange {
 
     /// Ends with an error as the client itself wrote it.
     fn end_with(&mut self, error: &Raw) -> Answer {
-        let code = Object::of(error).and_then(|error| error.get("code")?.as_str().parse().ok());
-        let code = code.unwrap_or(mcp::code::INTERNAL_ERROR);
-        self.record(Outcome::Error(code));
+        self.record(Outcome::Error(ErrorObject::read(error).code));
         Answer { payload: mcp::code::failed(&self.id, error.clone()), status: Status::Ok }
     }
 

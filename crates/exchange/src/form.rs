@@ -8,60 +8,159 @@ use serde_json::{Map, Value};
 #[cfg(test)]
 mod tests;
 
-/// Words that name a secret, alone or together.
-const SECRET_WORDS: [&str; 12] = [
+/// What names a secret wherever it stands.
+const SECRET_PARTS: [&str; 9] = [
     "password",
     "passwd",
     "passphrase",
     "passcode",
+    "apikey",
+    "secretkey",
+    "privatekey",
+    "credential",
+    "mnemonic",
+];
+/// Words that name a secret, alone or several together.
+const SECRET_WORDS: [&str; 21] = [
     "pwd",
     "secret",
+    "secrets",
     "token",
-    "apikey",
-    "credential",
-    "credentials",
+    "bearer",
+    "passkey",
+    "seedphrase",
+    "recoverycode",
+    "backupcode",
+    "verificationcode",
+    "authenticationcode",
+    "authcode",
+    "onetimecode",
+    "creditcard",
+    "cardnumber",
+    "ssn",
+    "pin",
+    "pincode",
     "otp",
+    "totp",
+    "mfacode",
+];
+/// Of these, and with these, what may be asked for as a number.
+const NUMBERS: [&str; 13] = [
+    "passcode",
+    "password",
+    "pin",
+    "pincode",
+    "otp",
+    "totp",
+    "mfacode",
     "cvv",
+    "cvc",
+    "securitycode",
+    "verificationcode",
+    "onetimecode",
+    "cardnumber",
 ];
 /// What makes a key of a lock out of a key of a keyboard.
 const KEY_WORDS: [&str; 9] =
     ["api", "access", "private", "secret", "ssh", "signing", "encryption", "license", "auth"];
 
-/// The first field of a form that asks for a secret. A number, a choice or a yes is none.
+/// The first field of a form, at any depth, that asks for a secret. A choice or a yes is none.
 pub(crate) fn asks_for_secret(schema: &Value) -> Option<&str> {
-    let fields = schema.get("properties").and_then(Value::as_object)?;
-    let secret = |(name, field): &(&String, &Value)| {
-        let is_text = field.get("type").is_none_or(|kind| kind == "string");
-        let is_choice = field.get("enum").is_some() || field.get("oneOf").is_some();
-        let says = |key: &str| field.get(key).and_then(Value::as_str).is_some_and(names_secret);
-        let hidden = field.get("format").is_some_and(|format| format == "password");
-        is_text && !is_choice && (hidden || names_secret(name) || says("title"))
-    };
-    fields.iter().find(secret).map(|(name, _)| name.as_str())
+    fields(schema).into_iter().find(|(name, field)| is_secret(name, field)).map(|(name, _)| name)
 }
 
-fn names_secret(name: &str) -> bool {
-    let words = words(name);
+/// Whether a person can write into a form what they like.
+pub(crate) fn takes_text(schema: &Value) -> bool {
+    fields(schema).into_iter().any(|(_, field)| takes(field) == Takes::Text)
+}
+
+/// Every field that a schema names, at any depth.
+fn fields(schema: &Value) -> Vec<(&str, &Value)> {
+    let mut found = Vec::new();
+    let mut open = vec![schema];
+    while let Some(schema) = open.pop() {
+        match schema {
+            Value::Object(members) => {
+                if let Some(Value::Object(named)) = members.get("properties") {
+                    found.extend(named.iter().map(|(name, field)| (name.as_str(), field)));
+                }
+                open.extend(members.values());
+            }
+            Value::Array(elements) => open.extend(elements),
+            _ => {}
+        }
+    }
+    found
+}
+
+/// What a person can put into a field.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Takes {
+    Text,
+    Number,
+    /// One of a few things that the server knows already.
+    Choice,
+}
+
+fn takes(field: &Value) -> Takes {
+    let element = field.get("items").filter(|_| field.get("type").is_some_and(|kind| kind == "array"));
+    let field = element.unwrap_or(field);
+    if choices(field).is_some_and(|choices| !choices.is_empty()) {
+        return Takes::Choice;
+    }
+    match field.get("type").and_then(Value::as_str) {
+        Some("boolean") => Takes::Choice,
+        Some("number" | "integer") => Takes::Number,
+        _ => Takes::Text,
+    }
+}
+
+fn is_secret(name: &str, field: &Value) -> bool {
+    let says = |names: fn(&str) -> bool| {
+        let said = |key| field.get(key).and_then(Value::as_str).is_some_and(names);
+        names(name) || said("title") || said("description")
+    };
+    match takes(field) {
+        Takes::Text => field.get("format").is_some_and(|format| format == "password") || says(names_secret),
+        Takes::Number => says(names_number),
+        Takes::Choice => false,
+    }
+}
+
+/// Whether a text names a secret.
+pub(crate) fn names_secret(text: &str) -> bool {
+    let words = words(text);
     let is_key = |index: usize| {
         words[index] == "key"
             && (words.len() == 1 || index > 0 && KEY_WORDS.contains(&words[index - 1].as_str()))
     };
-    let paired = |pair: &[String]| SECRET_WORDS.contains(&pair.concat().as_str());
-    words.iter().any(|word| SECRET_WORDS.contains(&word.as_str()))
-        || (0..words.len()).any(is_key)
-        || words.windows(2).any(paired)
+    let has_part = |run: &str| SECRET_PARTS.iter().any(|part| run.contains(part));
+    (0..words.len()).any(is_key)
+        || runs(&words).any(|run| {
+            SECRET_WORDS.contains(&run.as_str()) || NUMBERS.contains(&run.as_str()) || has_part(&run)
+        })
 }
 
-/// The words of a name, however it is written: `apiKey`, `api_key`, `API key`.
-fn words(name: &str) -> Vec<String> {
+/// Whether a text names a secret that may be a number.
+fn names_number(text: &str) -> bool {
+    runs(&words(text)).any(|run| NUMBERS.contains(&run.as_str()))
+}
+
+/// One, two and three words that follow each other, together.
+fn runs(words: &[String]) -> impl Iterator<Item = String> {
+    (1..=3).flat_map(|length| words.windows(length)).map(<[String]>::concat)
+}
+
+/// The words of a text, however it is written: `apiKey`, `api_key`, `API key`, `password2`.
+fn words(text: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut before = ' ';
-    for letter in name.chars() {
+    for letter in text.chars().filter(|letter| !is_invisible(*letter)) {
         let begins = letter.is_uppercase() && before.is_lowercase();
-        if !letter.is_alphanumeric() || begins {
+        if !letter.is_alphabetic() || begins {
             words.push(String::new());
         }
-        if letter.is_alphanumeric()
+        if letter.is_alphabetic()
             && let Some(word) = words.last_mut()
         {
             word.extend(letter.to_lowercase());
@@ -70,6 +169,11 @@ fn words(name: &str) -> Vec<String> {
     }
     words.retain(|word| !word.is_empty());
     words
+}
+
+/// What would part a word for a program, and not for a person.
+fn is_invisible(letter: char) -> bool {
+    matches!(letter, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
 }
 
 /// Whether `content` is what the form asks for.

@@ -3,7 +3,7 @@
 //! For a modern client it becomes `input_required`, whose state leads back here. For a legacy client the questions are asked
 //! while its call stays open, or are its own to handle (`-32042`), as its revision says.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use audit::Outcome;
 use mcp::code::{ErrorObject, INTERNAL_ERROR, URL_ELICITATION_REQUIRED};
@@ -16,7 +16,7 @@ use crate::asked::Asking;
 use crate::relayed::Relayed;
 use crate::round::{self, Round};
 use crate::rules::Refused;
-use crate::state::Continuation;
+use crate::state::{Continuation, Expected};
 
 /// What such a response comes to.
 pub(crate) enum Settled {
@@ -61,28 +61,28 @@ fn round(relayed: &mut Relayed, id: &Id, result: &Raw) -> Result<Settled, ErrorO
 /// A modern server's questions, for a modern client: nothing is kept here, so that any process can go on.
 fn pass_on(relayed: &Relayed, result: &Object, round: &Round) -> Result<mcp::Payload, ErrorObject> {
     let rules = &relayed.rules;
-    let mut forms = HashMap::new();
-    let mut entries = Vec::new();
-    let mut known = Vec::new();
+    let mut spent = relayed.spent;
+    spent.round(round.questions.len(), rules).map_err(|refused| rules.error(&refused))?;
+    let (mut asked, mut entries, mut known) = (BTreeMap::new(), Vec::new(), Vec::new());
     for wanted in &round.questions {
         if rules.own_answer(wanted.kind).is_some() {
             known.push(wanted.key.clone());
             continue;
         }
-        let fair = rules.judge(wanted.kind, &wanted.params).map_err(|refused| {
+        let fair = spent.ask(wanted.kind, rules).and_then(|()| rules.judge(wanted.kind, &wanted.params));
+        let fair = fair.map_err(|refused| {
             relayed.trail.question(wanted.kind.name()).close(audit::Reaction::Refused);
             rules.error(&refused)
         })?;
-        forms.extend(fair.form.map(|form| (wanted.key.clone(), form)));
+        asked.insert(wanted.key.clone(), Expected { kind: wanted.kind, form: fair.form });
         entries.push((wanted.key.as_str(), wanted.with(fair.params)));
     }
     let requests = (!entries.is_empty()).then(|| round::object(entries));
     let own = round.state.as_ref().and_then(|state| state.to_text()).map(std::borrow::Cow::into_owned);
-    let needed = own.is_some() || !forms.is_empty() || !known.is_empty();
-    let state = relayed.binding.as_ref().filter(|_| needed).map(|binding| {
-        let target = rules.target.to_string();
-        relayed.desk.seal(binding, &Continuation::Server { target, state: own, forms, known })
-    });
+    let state = relayed
+        .binding
+        .as_ref()
+        .map(|binding| relayed.desk.seal(binding, &Continuation::Server { state: own, asked, known, spent }));
     Ok(round::result(result, rules, requests, state.as_deref()))
 }
 
@@ -90,25 +90,28 @@ fn pass_on(relayed: &Relayed, result: &Object, round: &Round) -> Result<mcp::Pay
 fn addresses(relayed: &Relayed, id: &Id, error: &Raw) -> Result<Settled, ErrorObject> {
     let rules = &relayed.rules;
     let refuse = |refused: Refused| rules.error(&refused);
-    let mut error = error.to_value();
-    let listed = error.pointer("/data/elicitations").and_then(Value::as_array).cloned().unwrap_or_default();
-    if listed.is_empty() || listed.len() > rules.questions {
-        return Err(refuse(Refused::Malformed("it names no address, or too many")));
+    let error = ErrorObject::read(error);
+    let listed = error.data.as_ref().and_then(|data| data.get("elicitations")).and_then(Value::as_array);
+    let listed = listed.map(Vec::as_slice).unwrap_or_default();
+    if listed.is_empty() {
+        return Err(refuse(Refused::Malformed("it names no address")));
     }
-    let mut fair = Vec::new();
-    for elicitation in &listed {
-        let mut params = elicitation.as_object().cloned().unwrap_or_default();
-        params.insert("mode".to_owned(), json!("url"));
-        let params = Raw::value(&Value::Object(params));
-        let params = Object::of(&params).unwrap_or_else(Object::empty);
-        fair.push(rules.judge(Kind::Url, &params).map_err(refuse)?.params);
-    }
+    let mut spent = relayed.spent;
+    spent.round(listed.len(), rules).map_err(refuse)?;
+    let fair = listed.iter().map(|elicitation| {
+        rules.judge(Kind::Url, &visit(elicitation)).map(|fair| fair.params).map_err(|refused| {
+            relayed.trail.question(Kind::Url.name()).close(audit::Reaction::Refused);
+            refuse(refused)
+        })
+    });
+    let fair = fair.collect::<Result<Vec<_>, _>>()?;
     match (rules.era, &relayed.binding) {
         (Era::Legacy, _) => {
-            error["data"]["elicitations"] =
-                fair.iter().map(|params| without_meta(&params.to_value())).collect();
-            let answer = mcp::code::failed(id, Raw::value(&error));
-            let answer = Answer { payload: answer, status: crate::Status::Ok };
+            let fair: Vec<_> = fair.iter().map(|params| without_meta(&params.to_value())).collect();
+            // Only what was judged goes on.
+            let error = ErrorObject::new(URL_ELICITATION_REQUIRED, error.message)
+                .with_data(json!({ "elicitations": fair }));
+            let answer = Answer { payload: error.response(Some(id)), status: crate::Status::Ok };
             Ok(Settled::Answers(answer, Outcome::Error(URL_ELICITATION_REQUIRED)))
         }
         (Era::Modern, Some(binding)) => {
@@ -116,7 +119,9 @@ fn addresses(relayed: &Relayed, id: &Id, error: &Raw) -> Result<Settled, ErrorOb
             let entries =
                 keys.iter().zip(fair).map(|(key, params)| (key.as_str(), round::entry(Kind::Url, params)));
             let requests = round::object(entries);
-            let anew = Continuation::Anew { target: rules.target.to_string() };
+            let visit = Expected { kind: Kind::Url, form: None };
+            let asked = keys.iter().map(|key| (key.clone(), visit.clone())).collect();
+            let anew = Continuation::Anew { asked, spent };
             let state = relayed.desk.seal(binding, &anew);
             let result = round::result(&Object::empty(), rules, Some(requests), Some(&state));
             Ok(Settled::Answers(Answer::result(id, result), Outcome::InputRequired))
@@ -129,6 +134,16 @@ fn addresses(relayed: &Relayed, id: &Id, error: &Raw) -> Result<Settled, ErrorOb
             Err(ErrorObject::new(INTERNAL_ERROR, sentence))
         }
     }
+}
+
+/// An entry of `elicitations`, as a question: what it has beyond that is nothing that was judged.
+fn visit(elicitation: &Value) -> Object {
+    let mut params = Map::new();
+    for key in ["message", "url", "elicitationId"] {
+        params.extend(elicitation.get(key).map(|value| (key.to_owned(), value.clone())));
+    }
+    params.insert("mode".to_owned(), json!("url"));
+    Object::of(&Raw::value(&Value::Object(params))).unwrap_or_else(Object::empty)
 }
 
 /// An entry of `elicitations` has no `_meta` of its own.

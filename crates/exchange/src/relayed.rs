@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use audit::{Reaction, Trail};
 use identity::PrincipalKey;
-use mcp::code::{BACKEND_BROKE_PROTOCOL, ErrorObject, POLICY_DENIED};
+use mcp::code::{ErrorObject, POLICY_DENIED};
 use mcp::{Edit, Era, Object, Raw};
 use policy::Permit;
 use tokio::time::{sleep, sleep_until};
@@ -23,7 +23,7 @@ use crate::asked::{Asked, Asking, Given, Settled, Way};
 use crate::bridge::Bridge;
 use crate::desk::{Desk, Sampled};
 use crate::round::{self, Round};
-use crate::rules::{Fair, Refused, Rules};
+use crate::rules::{Fair, Refused, Rules, Spent};
 use crate::state::Binding;
 use crate::task::{Seen, Tasks, Watch};
 
@@ -51,6 +51,8 @@ pub struct Work {
     pub desk: Desk,
     /// The request of a modern client that may be asked.
     pub binding: Option<Binding>,
+    /// What the call has asked so far, when its client has brought answers already.
+    pub spent: Spent,
     /// How a call is sent again, with the answers that are brought back here.
     pub again: Option<Again>,
     /// The client's progress token.
@@ -92,8 +94,7 @@ pub(crate) struct Relayed {
     answers: BTreeMap<String, Raw>,
     /// What a modern server wants to have back.
     state: Option<Raw>,
-    rounds: usize,
-    sampled: usize,
+    pub(crate) spent: Spent,
     _lease: TaskTrackerToken,
 }
 
@@ -150,8 +151,7 @@ impl Relayed {
             again: work.again.map(Arc::new),
             answers: BTreeMap::new(),
             state: None,
-            rounds: 0,
-            sampled: 0,
+            spent: work.spent,
             _lease: work.lease,
         }
     }
@@ -196,30 +196,27 @@ impl Relayed {
     /// # Errors
     /// The call ends with this error.
     pub(crate) fn ask_round(&mut self, round: Round) -> Result<Vec<Asking>, ErrorObject> {
-        self.rounds += 1;
         if self.again.is_none() {
             return Err(self.rules.error(&Refused::Malformed("it asks where nobody can be asked")));
         }
-        if self.rounds > self.rules.rounds {
-            return Err(self.too_many_rounds());
-        }
         self.state.clone_from(&round.state);
-        self.answers.clear();
-        let fair = self.fair(round)?;
-        if fair.is_empty() {
-            let doubled = WAIT_MIN.saturating_mul(1 << self.rounds.min(16));
+        let opened = self.open_round(round)?;
+        if opened.is_empty() {
+            let doubled = WAIT_MIN.saturating_mul(1 << self.spent.rounds.min(16));
             self.send_again(if self.answers.is_empty() { doubled.min(WAIT_MAX) } else { Duration::ZERO });
-            return Ok(Vec::new());
+        } else {
+            self.source = Source::Client;
         }
-        self.source = Source::Client;
-        Ok(fair.into_iter().map(|entry| self.open_round(entry)).collect())
+        Ok(opened)
     }
 
-    /// The questions of a round as they may reach the client.
+    /// Opens every question of a round that the gateway does not answer itself.
     ///
     /// # Errors
-    /// One of them must not.
-    fn fair(&mut self, round: Round) -> Result<Vec<FairEntry>, ErrorObject> {
+    /// One of them must not reach the client.
+    fn open_round(&mut self, round: Round) -> Result<Vec<Asking>, ErrorObject> {
+        self.answers.clear();
+        self.spent.round(round.questions.len(), &self.rules).map_err(|refused| self.rules.error(&refused))?;
         let mut fair = Vec::new();
         for wanted in round.questions {
             if let Some(known) = self.rules.own_answer(wanted.kind) {
@@ -234,15 +231,11 @@ impl Relayed {
             })?;
             fair.push((wanted.key, wanted.kind, question, sampled));
         }
-        Ok(fair)
-    }
-
-    fn too_many_rounds(&self) -> ErrorObject {
-        let sentence = format!(
-            "The server `{}` asked in more than {} rounds (`limits.rounds`); ask its operator.",
-            self.rules.target, self.rules.rounds
-        );
-        ErrorObject::new(BACKEND_BROKE_PROTOCOL, sentence)
+        let open = |(key, kind, fair, sampled)| {
+            let record = self.trail.question(Kind::name(kind));
+            self.asked.open((kind, fair), Way::Round(key), record, self.patience(), sampled)
+        };
+        Ok(fair.into_iter().map(open).collect())
     }
 
     /// Brings an answer back to whoever asked. One to no open question changes nothing.
@@ -264,11 +257,6 @@ impl Relayed {
         }
     }
 
-    fn open_round(&mut self, (key, kind, fair, sampled): FairEntry) -> Asking {
-        let record = self.trail.question(kind.name());
-        self.asked.open((kind, fair), Way::Round(key), record, self.patience(), sampled)
-    }
-
     /// A modern client's questions have their time at the desk, all together.
     fn patience(&self) -> Option<Duration> {
         (self.rules.era == Era::Legacy).then_some(self.rules.patience)
@@ -276,11 +264,8 @@ impl Relayed {
 
     /// Counts a question to the client's model.
     fn count(&mut self, kind: Kind) -> Result<Option<Sampled>, Refused> {
+        self.spent.ask(kind, &self.rules)?;
         let (Kind::Sampling, Some(bounds)) = (kind, self.rules.sampling) else { return Ok(None) };
-        self.sampled += 1;
-        if self.sampled > bounds.calls {
-            return Err(Refused::Sampling("calls"));
-        }
         let sampled = self.desk.sampled(self.principal, &self.rules.target, bounds.nesting);
         sampled.map(Some).ok_or(Refused::Sampling("nesting"))
     }
@@ -336,9 +321,6 @@ impl Source {
         }
     }
 }
-
-/// A question that may reach the client: its key, its kind, itself, and its place among those to the client's model.
-type FairEntry = (String, Kind, Fair, Option<Sampled>);
 
 /// What a legacy server is answered whose question does not reach its client.
 fn no(kind: Kind, refused: &Refused) -> Result<Raw, Raw> {

@@ -53,7 +53,7 @@ impl Round {
             return Err(Refused::Malformed("it has neither `inputRequests` nor `requestState`"));
         }
         if questions.len() > rules.questions {
-            return Err(Refused::Malformed("it asks more at once than `limits.questions` allows"));
+            return Err(Refused::Questions(rules.questions));
         }
         Ok(Self { questions, state })
     }

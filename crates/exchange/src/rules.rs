@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use config::{Rule, Sampling};
+use config::{FormSecrets, Rule, Sampling};
 use mcp::code::{BACKEND_BROKE_PROTOCOL, ErrorObject, MISSING_CAPABILITY, POLICY_DENIED};
 use mcp::{Edit, Era, Object, Raw, meta};
 use serde_json::{Value, json};
@@ -17,6 +17,21 @@ use crate::{address, form};
 #[cfg(test)]
 mod tests;
 
+/// The members of a question that are judged.
+const JUDGED: [&str; 12] = [
+    "mode",
+    "message",
+    "url",
+    "elicitationId",
+    "requestedSchema",
+    "messages",
+    "systemPrompt",
+    "includeContext",
+    "maxTokens",
+    "tools",
+    "toolChoice",
+    "_meta",
+];
 /// A form's schema, in bytes.
 const FORM_MAX: usize = 64 * 1024;
 
@@ -32,7 +47,7 @@ pub struct Rules {
     /// What of that the target may ask.
     pub may: Abilities,
     /// Whether forms may ask for secrets.
-    pub form_secrets: Rule,
+    pub form_secrets: FormSecrets,
     /// Whether people may be sent to private addresses.
     pub private_urls: Rule,
     /// How much the client's model may generate.
@@ -45,6 +60,17 @@ pub struct Rules {
     pub rounds: usize,
     /// How long a person has to answer.
     pub patience: Duration,
+}
+
+/// What one call has asked of its client so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Spent {
+    /// Times it needed answers to go on.
+    pub(crate) rounds: usize,
+    /// Questions in those.
+    pub(crate) questions: usize,
+    /// Questions to the client's model.
+    pub(crate) sampled: usize,
 }
 
 /// Why a question does not reach the client.
@@ -64,6 +90,12 @@ pub enum Refused {
     /// The client's model is asked too often.
     #[error("has the client's model generate more often than `sampling.{0}` allows")]
     Sampling(&'static str),
+    /// It needs answers too often.
+    #[error("asks in more than {0} rounds of one call (`limits.rounds`)")]
+    Rounds(usize),
+    /// It asks too much.
+    #[error("asks more than {0} questions in one call (`limits.questions`)")]
+    Questions(usize),
     /// It cannot be understood.
     #[error("asks its client something that cannot be understood: {0}")]
     Malformed(&'static str),
@@ -77,6 +109,43 @@ pub(crate) struct Fair {
     pub(crate) form: Option<Value>,
 }
 
+impl Spent {
+    /// Counts one more round of so many questions.
+    ///
+    /// # Errors
+    /// It is one too many.
+    pub(crate) fn round(&mut self, questions: usize, rules: &Rules) -> Result<(), Refused> {
+        self.rounds += 1;
+        self.questions += questions;
+        if self.rounds > rules.rounds {
+            return Err(Refused::Rounds(rules.rounds));
+        }
+        if self.questions > rules.questions {
+            return Err(Refused::Questions(rules.questions));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn to_value(self) -> Value {
+        json!([self.rounds, self.questions, self.sampled])
+    }
+
+    pub(crate) fn of_value(value: &Value) -> Option<Self> {
+        let count = |index: usize| usize::try_from(value.get(index)?.as_u64()?).ok();
+        Some(Self { rounds: count(0)?, questions: count(1)?, sampled: count(2)? })
+    }
+
+    /// Counts a question, if it is one to the client's model.
+    ///
+    /// # Errors
+    /// It is one too many.
+    pub(crate) fn ask(&mut self, kind: Kind, rules: &Rules) -> Result<(), Refused> {
+        let (Kind::Sampling, Some(bounds)) = (kind, rules.sampling) else { return Ok(()) };
+        self.sampled += 1;
+        if self.sampled > bounds.calls { Err(Refused::Sampling("calls")) } else { Ok(()) }
+    }
+}
+
 impl Rules {
     /// Judges a question.
     ///
@@ -87,19 +156,23 @@ impl Rules {
         if !self.may.contains(needs) {
             return Err(Refused::Undeclared(needs));
         }
-        if params.has_duplicate_keys() {
-            return Err(Refused::Malformed("a key stands in it twice"));
+        // What is judged here is what every client reads: no key twice, at any depth, and none in another spelling.
+        let twice = mcp::scan::scan(params.text().as_bytes(), usize::MAX, mcp::scan::Sender::Client).is_err();
+        if twice || params.has_case_variant_of(&JUDGED) {
+            return Err(Refused::Malformed("a key stands in it twice, or in another spelling"));
         }
         let mut form = None;
         let mut edit = Edit::of(params);
         match kind {
             Kind::Form => {
                 let schema = params.object("requestedSchema").ok_or(Refused::Malformed("it has no form"))?;
-                form = Some(self.fair_form(schema.text())?);
+                form = Some(self.fair_form(schema.text(), params)?);
+                edit = edit.remove("url");
             }
             Kind::Url => {
                 let address = params.string("url").ok_or(Refused::Malformed("it has no address"))?;
                 address::check(&address, self.private_urls).map_err(Refused::Address)?;
+                edit = edit.remove("requestedSchema");
                 edit = match (self.era, params.get("elicitationId").is_some()) {
                     // 2026-07-28 knows no such id; 2025-11-25 demands one.
                     (Era::Modern, _) => edit.remove("elicitationId"),
@@ -112,7 +185,8 @@ impl Rules {
         }
         if matches!(kind, Kind::Form | Kind::Url) {
             let message = params.string("message").ok_or(Refused::Malformed("it has no message"))?;
-            edit = edit.set("message", Raw::string(&self.signed(&message)));
+            // Who wrote it.
+            edit = edit.set("message", Raw::string(&format!("[{}] {message}", self.target)));
         }
         Ok(Fair { params: self.marked(params, edit), form })
     }
@@ -120,11 +194,6 @@ impl Rules {
     /// What the gateway answers itself.
     pub(crate) fn own_answer(&self, kind: Kind) -> Option<&Raw> {
         self.roots.as_ref().filter(|_| kind == Kind::Roots)
-    }
-
-    /// A message with the name of the target that wrote it.
-    pub(crate) fn signed(&self, message: &str) -> String {
-        format!("[{}] {message}", self.target)
     }
 
     /// The error that ends a call whose modern server asks what it may not.
@@ -140,23 +209,33 @@ impl Rules {
                 ErrorObject::new(MISSING_CAPABILITY, sentence)
                     .with_data(json!({ "requiredCapabilities": needs }))
             }
-            Refused::Undeclared(_) | Refused::Address(_) | Refused::Malformed(_) => {
-                ErrorObject::new(BACKEND_BROKE_PROTOCOL, sentence)
-            }
+            Refused::Undeclared(_)
+            | Refused::Address(_)
+            | Refused::Rounds(_)
+            | Refused::Questions(_)
+            | Refused::Malformed(_) => ErrorObject::new(BACKEND_BROKE_PROTOCOL, sentence),
             Refused::Secret(_) | Refused::Sampling(_) => ErrorObject::new(POLICY_DENIED, sentence),
         }
     }
 
-    fn fair_form(&self, schema: &Raw) -> Result<Value, Refused> {
+    fn fair_form(&self, schema: &Raw, params: &Object) -> Result<Value, Refused> {
         if schema.as_bytes().len() > FORM_MAX {
             return Err(Refused::Malformed("its form is too large"));
         }
         let schema = schema.to_value();
-        match form::asks_for_secret(&schema) {
-            Some(field) if self.form_secrets == Rule::Refuse => {
+        let secret = match self.form_secrets {
+            FormSecrets::Allow => None,
+            FormSecrets::Refuse => form::asks_for_secret(&schema),
+            FormSecrets::RefuseInText => {
+                let says = params.string("message").is_some_and(|message| form::names_secret(&message));
+                form::asks_for_secret(&schema).or((says && form::takes_text(&schema)).then_some("message"))
+            }
+        };
+        match secret {
+            Some(field) => {
                 Err(Refused::Secret(field.chars().filter(|letter| !letter.is_control()).take(64).collect()))
             }
-            _ => Ok(schema),
+            None => Ok(schema),
         }
     }
 

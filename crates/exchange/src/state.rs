@@ -1,18 +1,19 @@
 //! `requestState`: what a modern client carries from a question to its answer.
 //!
-//! Sealed, and bound to who asked for what at which gateway: it opens for the same principal, method and parameters only, and
-//! not after its time. What is inside says how the call goes on.
+//! Sealed, and bound to who asked for what of which target: it opens for the same principal, operation and parameters only, and
+//! not after its time. What is inside says how the call goes on, and what it has asked so far.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use audit::Reaction;
+use audit::{Reaction, Trail};
 use identity::PrincipalKey;
 use mcp::{Method, Object, Raw, object};
 use serde_json::{Value, json};
 use upstream::QuestionKind as Kind;
 
 use crate::asked::fits;
+use crate::rules::Spent;
 
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,10 @@ pub struct Binding {
     pub principal: PrincipalKey,
     /// The gateway's name.
     pub gateway: Arc<str>,
+    /// The target's name.
+    pub target: Arc<str>,
+    /// What it is permitted to use there, as the server knows it.
+    pub item: String,
     /// The method.
     pub method: Method,
     /// The parameters, as the client wrote them.
@@ -35,14 +40,14 @@ pub struct Binding {
 pub enum Continuation {
     /// The server itself knows, from its own state.
     Server {
-        /// Which target it was.
-        target: String,
         /// The server's own `requestState`, a JSON string.
         state: Option<String>,
-        /// The forms that answers have to fit, by key.
-        forms: HashMap<String, Value>,
+        /// What was asked, by key.
+        asked: BTreeMap<String, Expected>,
         /// What the gateway answers itself: the keys of questions for roots.
         known: Vec<String>,
+        /// What it has asked so far.
+        spent: Spent,
     },
     /// The call is still open.
     Park {
@@ -53,9 +58,19 @@ pub enum Continuation {
     },
     /// It begins anew: the person had to visit a page first (MCP 2025-11-25, -32042).
     Anew {
-        /// Which target it was.
-        target: String,
+        /// The pages, by key.
+        asked: BTreeMap<String, Expected>,
+        /// What it has asked so far.
+        spent: Spent,
     },
+}
+
+/// What an answer has to be.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Expected {
+    pub(crate) kind: Kind,
+    /// The form that it has to fit.
+    pub(crate) form: Option<Value>,
 }
 
 impl Binding {
@@ -63,7 +78,7 @@ impl Binding {
     /// another way.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = self.principal.as_bytes().to_vec();
-        for part in [&*self.gateway, self.method.as_str()] {
+        for part in [&*self.gateway, &*self.target, self.method.as_str(), &self.item] {
             bytes.extend_from_slice(part.as_bytes());
             bytes.push(0);
         }
@@ -76,33 +91,53 @@ impl Binding {
 impl Continuation {
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let value = match self {
-            Self::Server { target, state, forms, known } => {
-                json!({ "target": target, "state": state, "forms": forms, "known": known })
+            Self::Server { state, asked, known, spent } => {
+                json!({ "state": state, "asked": written(asked), "known": known, "spent": spent.to_value() })
             }
             Self::Park { id, owner } => json!({ "park": id, "owner": owner }),
-            Self::Anew { target } => json!({ "anew": target }),
+            Self::Anew { asked, spent } => json!({ "anew": written(asked), "spent": spent.to_value() }),
         };
         value.to_string().into_bytes()
     }
 
-    /// Whether what a client answered fits what it was asked, as far as that is known here.
+    /// Looks at what a client answered, as far as it is known here what was asked, and records what it said.
     ///
     /// # Errors
     /// Which answer does not fit, and why.
-    pub fn check(&self, answers: &Object) -> Result<(), String> {
+    pub fn check(&self, answers: &Object, trail: &Trail) -> Result<(), String> {
+        let mut reactions = Vec::new();
+        for (key, expected) in self.asked() {
+            let Some(answer) = answers.get(key) else { continue };
+            let reaction = fits(expected.kind, expected.form.as_ref(), &answer).map_err(|why| {
+                trail.question(expected.kind.name()).close(Reaction::Invalid);
+                format!("`{key}` does not fit what was asked: {why}")
+            })?;
+            reactions.push((key, expected.kind, reaction));
+        }
+        for (_, kind, reaction) in &reactions {
+            trail.question(kind.name()).close(*reaction);
+        }
+        let refused = |(_, _, reaction): &&(_, _, Reaction)| *reaction != Reaction::Accepted;
+        match (self, reactions.iter().find(refused)) {
+            (Self::Anew { .. }, Some((key, ..))) => {
+                Err(format!("`{key}` was not agreed to, so the call is not sent again"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a client was asked something under this key.
+    #[must_use]
+    pub fn has_asked(&self, key: &str) -> bool {
+        self.asked().contains_key(key)
+    }
+
+    fn asked(&self) -> &BTreeMap<String, Expected> {
+        static NOTHING: BTreeMap<String, Expected> = BTreeMap::new();
         match self {
-            Self::Server { forms, .. } => forms.iter().try_for_each(|(key, form)| match answers.get(key) {
-                Some(answer) => fits(Kind::Form, Some(form), &answer)
-                    .map(drop)
-                    .map_err(|why| format!("`{key}` does not fit what was asked: {why}")),
-                None => Ok(()),
-            }),
-            Self::Anew { .. } => answers.iter().try_for_each(|(key, answer)| {
-                let agreed = matches!(fits(Kind::Url, None, &answer), Ok(Reaction::Accepted));
-                let why = || format!("`{key}` was not agreed to, so the call is not sent again");
-                if agreed { Ok(()) } else { Err(why()) }
-            }),
-            Self::Park { .. } => Ok(()),
+            Self::Server { asked, .. } | Self::Anew { asked, .. } => asked,
+            // The call that waits knows.
+            Self::Park { .. } => &NOTHING,
         }
     }
 
@@ -112,15 +147,30 @@ impl Continuation {
         if let (Some(id), Some(owner)) = (text("park"), text("owner")) {
             return Some(Self::Park { id, owner });
         }
-        if let Some(target) = text("anew") {
-            return Some(Self::Anew { target });
+        let spent = Spent::of_value(value.get("spent")?)?;
+        if let Some(asked) = value.get("anew") {
+            return Some(Self::Anew { asked: read(asked)?, spent });
         }
-        let forms = value.get("forms")?.as_object()?;
-        let forms = forms.iter().map(|(key, form)| (key.clone(), form.clone())).collect();
         let known = value.get("known")?.as_array()?.iter().filter_map(Value::as_str);
         let known = known.map(ToOwned::to_owned).collect();
-        Some(Self::Server { target: text("target")?, state: text("state"), forms, known })
+        Some(Self::Server { state: text("state"), asked: read(value.get("asked")?)?, known, spent })
     }
+}
+
+fn written(asked: &BTreeMap<String, Expected>) -> Value {
+    asked
+        .iter()
+        .map(|(key, expected)| (key.clone(), json!({ "kind": expected.kind.name(), "form": expected.form })))
+        .collect()
+}
+
+fn read(asked: &Value) -> Option<BTreeMap<String, Expected>> {
+    let expected = |(key, value): (&String, &Value)| {
+        let kind = Kind::named(value.get("kind")?.as_str()?)?;
+        let form = value.get("form").filter(|form| !form.is_null()).cloned();
+        Some((key.clone(), Expected { kind, form }))
+    };
+    asked.as_object()?.iter().map(expected).collect()
 }
 
 /// One spelling for every text that means the same. Numbers keep theirs.

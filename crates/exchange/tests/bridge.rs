@@ -218,12 +218,60 @@ fn other_errors_pass_as_they_were_written() {
             r#"{"code":-32021,"message":"needs sampling","data":{"required":["sampling"]}}"#,
             r#"{"code":-32601,"message":"Method not found"}"#,
             r#"{"message":"\u00e9","code":-31999,"data":{"retry":1.50,"x":1e2},"more":[1 , 2]}"#,
-            r#"{"code":-32042.5,"message":"a fraction"}"#,
             r#"{}"#,
         ] {
             let whole = format!(r#"{{"jsonrpc":"2.0","id":7,"error":{text}}}"#);
             let expected = whole.replace(":7,", r#":"mine","#);
             assert_eq!(said(&call(era), &whole), Ok(expected), "{era:?}");
+        }
+    }
+}
+
+#[test]
+fn a_code_goes_on_as_it_was_read() {
+    for era in BOTH {
+        for (written, read) in
+            [("-32001.0", -32001), (r#""-32001""#, -32001), ("-32042.5", -32603), ("\"x\"", -32603)]
+        {
+            let said = error(&call(era), &format!(r#"{{"code":{written},"message":"m","more":1}}"#));
+            assert_eq!(said, Ok(json!({"code": read, "message": "m", "more": 1})), "{era:?} {written}");
+        }
+    }
+}
+
+#[test]
+fn a_visit_is_a_question_however_its_code_is_spelt() {
+    let data = r#""message":"m","data":{"elicitations":[{"mode":"url","url":"javascript:x","message":"m"}]}"#;
+    for era in BOTH {
+        for code in ["-32042", "-32042.0", "-32042e0", "-3.2042e4", r#""-32042""#, r#"" -32042 ""#] {
+            let text = format!(r#"{{"code":{code},{data}}}"#);
+            assert_eq!(error(&call(era), &text), Err(Unfit::Question), "{era:?} {code}");
+            let nobodys = format!(r#"{{"jsonrpc":"2.0","id":null,"error":{text}}}"#);
+            assert_eq!(said(&call(era), &nobodys), Err(Unfit::Question), "{era:?} {code} without an id");
+        }
+        for keys in [
+            r#""code":1,"code":-32042"#,
+            r#""code":1,"\u0063ode":-32042"#,
+            r#""code":1,"Code":-32042"#,
+            r#""code":-32042,"CODE":1"#,
+            r#""code":-32603,"Data":{}"#,
+            r#""code":-32603,"me\u017f\u017fage":"m""#,
+        ] {
+            assert_eq!(
+                error(&call(era), &format!("{{{keys},{data}}}")),
+                Err(Unfit::Ambiguous),
+                "{era:?} {keys}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_question_under_another_spelling_is_refused() {
+    for era in BOTH {
+        for key in ["ResultType", "resulttype", "reſultType", "InputRequests", "requeststate"] {
+            let text = format!(r#"{{"content":[],"{key}":"input_required"}}"#);
+            assert_eq!(answer(&call(era), &text), Err(Unfit::Ambiguous), "{era:?} {key}");
         }
     }
 }

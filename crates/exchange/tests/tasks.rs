@@ -3,6 +3,7 @@
 
 use identity::{Principal, Verified};
 use mcp::{Message, Object, Raw, Response};
+use portcullis_exchange::Unfit;
 use portcullis_exchange::task::{Generation, Owner, Task, TaskIds, inlined, to_core, unknown};
 use serde_json::{Value, json};
 use upstream::Mark;
@@ -28,7 +29,11 @@ fn object(value: &Value) -> Object {
 }
 
 fn response(value: &Value) -> Response {
-    match Message::of(&Raw::value(value)) {
+    response_of(&value.to_string())
+}
+
+fn response_of(text: &str) -> Response {
+    match Message::of(&Raw::parse(text).unwrap()) {
         Ok(Message::Response(response)) => response,
         other => panic!("{other:?}"),
     }
@@ -96,7 +101,7 @@ fn task_of_the_extension_reads_like_one_of_2025() {
 #[test]
 fn what_came_of_a_task_of_2025_is_in_the_task() {
     let written = object(&json!({ "taskId": "own", "status": "failed", "ttl": 5, "pollInterval": 7 }));
-    let working = inlined(&written, "shown", None).to_value();
+    let working = inlined(&written, "shown", None).unwrap().to_value();
     let expected = json!({
         "resultType": "complete", "taskId": "shown", "status": "failed", "ttlMs": 5, "pollIntervalMs": 7
     });
@@ -105,12 +110,28 @@ fn what_came_of_a_task_of_2025_is_in_the_task() {
         "content": [], "isError": true,
         "_meta": { "io.modelcontextprotocol/related-task": { "taskId": "own" }, "dev.portcullis/x": 1, "a": 1 }
     } }));
-    let done = inlined(&written, "shown", Some(&said)).to_value();
+    let done = inlined(&written, "shown", Some(&said)).unwrap().to_value();
     assert_eq!(done["status"], "completed", "a tool that reports a failure has answered");
     let result = json!({ "content": [], "isError": true, "_meta": { "a": 1 }, "resultType": "complete" });
     assert_eq!(done["result"], result);
     let said = response(&json!({ "jsonrpc": "2.0", "id": 1, "error": { "code": -32603, "message": "no" } }));
-    let failed = inlined(&written, "shown", Some(&said)).to_value();
+    let failed = inlined(&written, "shown", Some(&said)).unwrap().to_value();
     assert_eq!((&failed["status"], &failed["error"]["code"]), (&json!("failed"), &json!(-32603)));
     assert!(failed.get("result").is_none());
+}
+
+#[test]
+fn what_came_of_a_task_asks_nothing_any_more() {
+    let written = object(&json!({ "taskId": "own", "status": "completed" }));
+    let unfit = |member: &str, text: &str| {
+        let said = response_of(&format!(r#"{{"jsonrpc":"2.0","id":1,"{member}":{text}}}"#));
+        inlined(&written, "shown", Some(&said)).unwrap_err()
+    };
+    let data = r#""data":{"elicitations":[{"mode":"url","url":"javascript:x","message":"m"}]}"#;
+    for code in ["-32042", "-32042.0", "-3.2042e4", r#""-32042""#] {
+        assert_eq!(unfit("error", &format!(r#"{{"code":{code},{data}}}"#)), Unfit::Question, "{code}");
+    }
+    assert_eq!(unfit("error", &format!(r#"{{"code":1,"code":-32042,{data}}}"#)), Unfit::Ambiguous);
+    let asks = r#"{"resultType":"input_required","inputRequests":{}}"#;
+    assert_eq!(unfit("result", asks), Unfit::Question);
 }

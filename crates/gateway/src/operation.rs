@@ -17,7 +17,7 @@ use std::sync::Arc;
 use audit::{Intent, Outcome, Pending};
 use catalogue::{Freshness, Missed, Seen, View};
 use exchange::task::Tasks;
-use exchange::{Again, Answer, Binding, Bridge, Digests, Exchange, Extensions, Rules, Session, Work};
+use exchange::{Again, Answer, Binding, Bridge, Digests, Exchange, Extensions, Rules, Session, Spent, Work};
 use http::HeaderMap;
 use mcp::code::{ErrorObject, METHOD_NOT_FOUND};
 use mcp::{Era, Kind, Method, Object, Raw, Request, meta};
@@ -228,13 +228,15 @@ async fn dispatch(
         record.close(Outcome::Error(mcp::code::INTERNAL_ERROR));
         return refused(&request, &crate::refusal::internal());
     };
-    let binding = binding(context, &request);
+    let binding = binding(context, &request, permit.operation());
     let start = match &binding {
-        Some(binding) => continuation::start(context, binding, request, &live.upstream).await,
-        None => Start::Anew(request),
+        Some(binding) => {
+            continuation::start(context, binding, request, (&live.upstream, &record.trail())).await
+        }
+        None => Start::Anew(request, Spent::default()),
     };
-    let request = match start {
-        Start::Anew(request) => request,
+    let (request, spent) = match start {
+        Start::Anew(request, spent) => (request, spent),
         Start::Resumed(mut exchange, request, answers) => {
             exchange.resume(request.id, record, progress_token(&request.params), &answers);
             return *exchange;
@@ -286,6 +288,7 @@ async fn dispatch(
                 principal,
                 desk,
                 binding,
+                spent,
                 again,
                 progress,
                 tasks,
@@ -314,11 +317,13 @@ impl Freight {
 }
 
 /// The request that a question of its server belongs to, where a modern client can be asked one.
-fn binding(context: &Context, request: &Request) -> Option<Binding> {
+fn binding(context: &Context, request: &Request, permitted: &Operation) -> Option<Binding> {
     let asks = context.caller.era == Era::Modern && request.method.name_param().is_some();
     asks.then(|| Binding {
         principal: context.caller.principal.key(),
         gateway: context.site.name.clone(),
+        target: permitted.target.clone(),
+        item: permitted.item.clone(),
         method: request.method.clone(),
         params: request.params.clone(),
     })

@@ -67,7 +67,7 @@ impl ErrorObject {
         let member = |key: &str| object.as_ref().and_then(|object| object.get(key));
         let message = member("message").and_then(|text| text.to_text().map(std::borrow::Cow::into_owned));
         Self {
-            code: member("code").and_then(|code| code.as_str().parse().ok()).unwrap_or(INTERNAL_ERROR),
+            code: member("code").and_then(|code| whole(&code)).unwrap_or(INTERNAL_ERROR),
             message: message.unwrap_or_default(),
             data: member("data").map(|data| data.to_value()),
         }
@@ -95,6 +95,16 @@ impl ErrorObject {
     pub fn response(&self, id: Option<&Id>) -> Payload {
         response("error", id, self.to_raw().into())
     }
+}
+
+/// A code as the most forgiving of clients reads it: `-32042.0` and `"-32042"` are the same to some.
+fn whole(code: &Raw) -> Option<i64> {
+    let text = code.to_text().unwrap_or_else(|| code.as_str().into());
+    let text = text.trim();
+    text.parse().ok().or_else(|| {
+        let number: f64 = text.parse().ok()?;
+        (number.fract() == 0.0).then(|| format!("{number:.0}").parse().ok())?
+    })
 }
 
 /// A whole response that carries `result`.

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 
 use crate::outline::{Member, Outline, Spelling};
-use crate::scan::{is_called, key_of, plain_run, repeated};
+use crate::scan::{differs_by_case_only, is_called, key_of, plain_run, repeated};
 use crate::{Raw, raw};
 
 /// An object's text and where its members lie in it.
@@ -109,6 +109,12 @@ impl Object {
     #[must_use]
     pub fn has_duplicate_keys(&self) -> bool {
         repeated(self.text.as_bytes(), &self.members).is_some()
+    }
+
+    /// Whether some key differs from one of `names` by case only: a reader that ignores case takes it for that one.
+    #[must_use]
+    pub fn has_case_variant_of(&self, names: &[&str]) -> bool {
+        self.keys().any(|key| names.iter().any(|name| differs_by_case_only(name, &key)))
     }
 
     /// Every key, decoded, in the order it was written.

@@ -406,7 +406,7 @@ fn decoded<'a>(text: &'a [u8], range: &Range<usize>, spelling: Spelling) -> Cow<
 }
 
 /// Whether some case-insensitive parser would take `name` for `exact`, though they are not equal.
-fn differs_by_case_only(exact: &str, name: &str) -> bool {
+pub(crate) fn differs_by_case_only(exact: &str, name: &str) -> bool {
     name != exact && name.len() <= exact.len() * 3 && exact.chars().map(fold).eq(name.chars().map(fold))
 }
 

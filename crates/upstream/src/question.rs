@@ -69,6 +69,12 @@ impl Kind {
         }
     }
 
+    /// The kind that records name so.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Form, Self::Url, Self::Sampling, Self::Roots].into_iter().find(|kind| kind.name() == name)
+    }
+
     /// What a client must be able to do to be asked this.
     #[must_use]
     pub fn needs(self, params: &Object) -> Abilities {

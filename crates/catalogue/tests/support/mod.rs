@@ -56,7 +56,7 @@ pub fn gateway(targets: Vec<Target>) -> Gateway {
         list_budget: Duration::from_secs(2),
         allowed_origins: Vec::new(),
         allowed_hosts: Vec::new(),
-        form_secrets: config::Rule::Refuse,
+        form_secrets: config::FormSecrets::Refuse,
         private_urls: config::Rule::Refuse,
         targets,
     }

@@ -10,13 +10,18 @@ use crate::form::many::{list, named};
 use crate::form::scalar::{Scalar, choice, count, duration, plain_text, text};
 use crate::form::section::Section;
 use crate::interpolate::Resolved;
-use crate::model::{Gateway, Inbound, Prefix, Rule, Streaming, Target, Transport};
+use crate::model::{FormSecrets, Gateway, Inbound, Prefix, Rule, Streaming, Target, Transport};
 use crate::section::{Front, inbound, sessions, target};
 
 const INSTRUCTIONS_BYTES_MAX: usize = 64 * 1024;
 /// Allowed origins or hosts.
 const NAMES_MAX: usize = 200;
 
+const FORM_SECRETS: [(&str, FormSecrets); 3] = [
+    ("refuse", FormSecrets::Refuse),
+    ("refuse_in_text", FormSecrets::RefuseInText),
+    ("allow", FormSecrets::Allow),
+];
 const RULES: [(&str, Rule); 2] = [("refuse", Rule::Refuse), ("allow", Rule::Allow)];
 
 const VERSIONS: [(&str, Version); 5] = [
@@ -79,9 +84,10 @@ pub(crate) fn read(name: &str, section: &mut Section<'_>, front: &Front) -> Opti
     );
     let form_secrets = section.or(
         "form_secrets",
-        "Whether a server may ask for passwords, keys or tokens in a form; it should send the person to a page instead.",
-        &choice(&RULES),
-        Rule::Refuse,
+        "Whether a server may ask for passwords, keys or tokens in a form; it should send the person to a page instead. \
+         `refuse` looks at the form's fields, `refuse_in_text` also at the message above one that takes text.",
+        &choice(&FORM_SECRETS),
+        FormSecrets::Refuse,
     );
     let private_urls = section.or(
         "private_urls",

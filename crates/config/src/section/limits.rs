@@ -164,7 +164,7 @@ pub(crate) fn read(section: &mut Section<'_>) -> Option<Limits> {
         ),
         rounds: section.or(
             "rounds",
-            "Times one call of a client up to 2025-11-25 may be sent again with answers to a server of 2026-07-28.",
+            "Times a server of 2026-07-28 may need answers in one call.",
             &count(1..=1000),
             default.rounds,
         ),

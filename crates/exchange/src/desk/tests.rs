@@ -21,7 +21,14 @@ fn principal(subject: &str) -> PrincipalKey {
 
 fn binding(subject: &str) -> Binding {
     let params = Object::of(&Raw::value(&serde_json::json!({ "name": "x" }))).unwrap();
-    Binding { principal: principal(subject), gateway: "corp".into(), method: Method::CallTool, params }
+    Binding {
+        principal: principal(subject),
+        gateway: "corp".into(),
+        target: "legal".into(),
+        item: "x".to_owned(),
+        method: Method::CallTool,
+        params,
+    }
 }
 
 fn exchange() -> Exchange {
@@ -100,7 +107,8 @@ async fn desk_that_is_closed_keeps_nothing() {
 #[test]
 fn state_opens_for_its_own_request_and_in_its_time() {
     let (desk, clock, _folder) = desk(BOUNDS);
-    let anew = Continuation::Anew { target: "t".to_owned() };
+    let anew =
+        Continuation::Anew { asked: std::collections::BTreeMap::new(), spent: crate::Spent::default() };
     let token = desk.seal(&binding("alice"), &anew);
     assert_eq!(desk.open(&binding("alice"), &token), Ok(anew));
     assert_eq!(desk.open(&binding("bob"), &token), Err(Stale));

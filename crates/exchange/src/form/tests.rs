@@ -21,25 +21,78 @@ fn fields_that_name_a_secret_are_found() {
         "client_secret",
         "PASSPHRASE",
         "otp",
+        "PINCode",
+        "userPIN",
+        "user-password2",
+        "newpassword",
+        "my.api.key",
+        "APIKEY",
+        "auth-token",
+        "recoveryCode",
+        "one_time_code",
+        "credit card number",
+        "pass\u{200b}word",
+        "awsSecretAccessKey",
     ] {
         let schema = field(name, json!({ "type": "string" }));
         assert_eq!(asks_for_secret(&schema), Some(name));
     }
     let titled = field("x", json!({ "type": "string", "title": "Your password" }));
     assert_eq!(asks_for_secret(&titled), Some("x"));
+    let described =
+        field("x", json!({ "type": "string", "description": "The token from your settings page" }));
+    assert_eq!(asks_for_secret(&described), Some("x"));
     let hidden = field("x", json!({ "type": "string", "format": "password" }));
     assert_eq!(asks_for_secret(&hidden), Some("x"));
 }
 
 #[test]
+fn secrets_are_found_however_the_schema_is_built() {
+    let text = || json!({ "type": "string" });
+    for schema in [
+        field("password", json!({})),
+        field("password", json!({ "type": ["string", "null"] })),
+        field("password", json!({ "type": "string", "enum": [] })),
+        field("password", json!({ "type": "string", "oneOf": [{ "type": "string" }] })),
+        field("password", json!({ "type": "array", "items": { "type": "string" } })),
+        field("a", json!({ "type": "object", "properties": { "password": text() } })),
+        json!({ "allOf": [{ "properties": { "password": text() } }] }),
+        json!({ "$defs": { "x": { "properties": { "password": text() } } } }),
+    ] {
+        assert_eq!(asks_for_secret(&schema), Some("password"), "{schema}");
+    }
+    for name in ["pin", "otp", "cvv", "PIN code", "securityCode", "verification_code"] {
+        for kind in ["integer", "number"] {
+            assert_eq!(asks_for_secret(&field(name, json!({ "type": kind }))), Some(name), "{kind}");
+        }
+    }
+}
+
+#[test]
 fn other_fields_are_not() {
-    for name in
-        ["name", "email", "keyword", "keyboard", "monkey", "max_tokens", "tokens", "author", "primaryKey"]
-    {
+    for name in [
+        "name",
+        "email",
+        "keyword",
+        "keyboard",
+        "monkey",
+        "max_tokens",
+        "tokens",
+        "author",
+        "primaryKey",
+        "secretary",
+        "pinned",
+        "spin",
+        "shipping code",
+        "encode",
+    ] {
         assert_eq!(asks_for_secret(&field(name, json!({ "type": "string" }))), None, "{name}");
     }
     assert_eq!(asks_for_secret(&field("token", json!({ "type": "integer" }))), None);
     assert_eq!(asks_for_secret(&field("token", json!({ "type": "string", "enum": ["a"] }))), None);
+    assert_eq!(asks_for_secret(&field("pin", json!({ "type": "boolean" }))), None);
+    let listed = json!({ "type": "array", "items": { "type": "string", "enum": ["a", "b"] } });
+    assert_eq!(asks_for_secret(&field("token", listed)), None);
     assert_eq!(asks_for_secret(&json!({})), None);
 }
 

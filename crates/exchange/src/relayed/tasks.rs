@@ -25,6 +25,15 @@ pub(crate) enum Turn {
     Fails(ErrorObject),
 }
 
+impl From<Instead> for Turn {
+    fn from(instead: Instead) -> Self {
+        match instead {
+            Instead::Unfit(unfit) => Self::Unfit(unfit),
+            Instead::Error(error) => Self::Fails(error),
+        }
+    }
+}
+
 impl Relayed {
     /// Looks at a response for what it says of tasks.
     pub(crate) fn turn(&mut self, id: &Id, response: Response) -> Turn {
@@ -32,8 +41,7 @@ impl Relayed {
             None => Turn::Answers(response),
             Some(Tasks::Keeper(keeper)) => match keeper.rewrite(&response, &self.rules) {
                 Ok(response) => Turn::Answers(response),
-                Err(Instead::Unfit(unfit)) => Turn::Unfit(unfit),
-                Err(Instead::Error(error)) => Turn::Fails(error),
+                Err(instead) => instead.into(),
             },
             Some(Tasks::Maker(maker)) => match maker.made(&response) {
                 Some(made) => self.became(id, &response, made),
@@ -49,9 +57,9 @@ impl Relayed {
         match made.then {
             Then::Tell(words) => {
                 let Some(result) = response.result() else { return Turn::Unfit(Unfit::NotAnObject) };
-                match maker.told(&made, result, words) {
+                match maker.told(&made, result, (words, &self.rules)) {
                     Ok(result) => Turn::Tells(Answer::result(id, result)),
-                    Err(unfit) => Turn::Unfit(unfit),
+                    Err(instead) => instead.into(),
                 }
             }
             Then::Wait => {
@@ -96,8 +104,7 @@ impl Relayed {
             return Ok(Vec::new());
         }
         watch.wait_for_client();
-        self.answers.clear();
-        let opened = self.judged(round)?;
+        let opened = self.open_round(round)?;
         if let Source::Task(watch) = std::mem::replace(&mut self.source, Source::Client) {
             self.waiting = Some(watch);
         }
@@ -148,17 +155,5 @@ impl Relayed {
             (Some(tasks), Given::Result(answer)) => Given::Result(tasks.answer(answer)),
             (_, given) => given,
         }
-    }
-
-    /// Opens every question of a round.
-    ///
-    /// # Errors
-    /// One of them must not reach the client.
-    fn judged(&mut self, round: Round) -> Result<Vec<Asking>, ErrorObject> {
-        self.rounds += 1;
-        if self.rounds > self.rules.rounds {
-            return Err(self.too_many_rounds());
-        }
-        self.fair(round).map(|fair| fair.into_iter().map(|entry| self.open_round(entry)).collect())
     }
 }

@@ -7,7 +7,7 @@ fn rules(era: Era) -> Rules {
         era,
         declared: may,
         may,
-        form_secrets: Rule::Refuse,
+        form_secrets: FormSecrets::Refuse,
         private_urls: Rule::Refuse,
         sampling: Some(Sampling { max_tokens: 100, calls: 2, nesting: 1 }),
         roots: None,
@@ -72,8 +72,48 @@ fn what_may_not_be_asked_is_refused() {
     let script = json!({ "message": "?", "url": "javascript:x" });
     assert!(matches!(no(Kind::Url, script), Refused::Address(_)));
     assert!(matches!(no(Kind::Sampling, json!({ "tools": [] })), Refused::Undeclared(_)));
-    let allowed = Rules { form_secrets: Rule::Allow, ..rules.clone() };
+    let allowed = Rules { form_secrets: FormSecrets::Allow, ..rules.clone() };
     assert!(judged(&allowed, Kind::Form, secret).is_ok());
+}
+
+#[test]
+fn question_that_can_be_read_in_two_ways_is_refused() {
+    let rules = rules(Era::Legacy);
+    for (kind, text) in [
+        (Kind::Url, r#"{"message":"m","url":"https://a.example/","url":"javascript:x"}"#),
+        (Kind::Url, r#"{"message":"m","url":"https://a.example/","URL":"javascript:x"}"#),
+        (Kind::Url, r#"{"message":"m","url":"https://a.example/","\u0055rl":"javascript:x"}"#),
+        (Kind::Form, r#"{"message":"m","requestedSchema":{},"requeſtedSchema":{"properties":{"token":{}}}}"#),
+        (
+            Kind::Form,
+            r#"{"message":"m","requestedSchema":{"properties":{"a":{"title":"Password","title":"Name"}}}}"#,
+        ),
+        (Kind::Form, r#"{"message":"m","requestedSchema":{"properties":{"token":{}},"properties":{}}}"#),
+        (Kind::Sampling, r#"{"messages":[],"maxTokens":1,"MaxTokens":1000000}"#),
+    ] {
+        let params = Object::of(&Raw::parse(text).unwrap()).unwrap();
+        assert!(matches!(rules.judge(kind, &params), Err(Refused::Malformed(_))), "{text}");
+    }
+}
+
+#[test]
+fn question_has_no_part_of_another_kind() {
+    let form = json!({ "properties": { "token": { "type": "string" } } });
+    let url = json!({ "message": "m", "url": "https://a.example/", "requestedSchema": form });
+    assert!(judged(&rules(Era::Legacy), Kind::Url, url).unwrap().get("requestedSchema").is_none());
+    let form = json!({ "message": "m", "requestedSchema": {}, "url": "javascript:x" });
+    assert!(judged(&rules(Era::Legacy), Kind::Form, form).unwrap().get("url").is_none());
+}
+
+#[test]
+fn text_above_a_form_is_looked_at_where_the_operator_says_so() {
+    let asks = |message: &str, kind: &str| json!({ "message": message, "requestedSchema": { "properties": { "answer": { "type": kind } } } });
+    let strict = Rules { form_secrets: FormSecrets::RefuseInText, ..rules(Era::Legacy) };
+    let refused = judged(&strict, Kind::Form, asks("Enter your API key", "string"));
+    assert_eq!(refused, Err(Refused::Secret("message".to_owned())));
+    assert!(judged(&strict, Kind::Form, asks("Shall the password be reset?", "boolean")).is_ok());
+    assert!(judged(&strict, Kind::Form, asks("Enter your name", "string")).is_ok());
+    assert!(judged(&rules(Era::Legacy), Kind::Form, asks("Enter your API key", "string")).is_ok());
 }
 
 #[test]

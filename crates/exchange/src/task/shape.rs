@@ -4,6 +4,8 @@
 
 use mcp::{Edit, Object, Outcome, Payload, Raw, Response, meta};
 
+use crate::bridge::{self, Unfit};
+
 /// A way to speak of tasks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Generation {
@@ -47,14 +49,17 @@ pub(crate) fn to_extension(task: &Object, id: &str, result_type: &str) -> Raw {
 
 /// A finished task of 2025-11-25 with what came of it, as the extension writes it. Whether it failed is for the response to
 /// say: a tool that reports a failure of its own has answered.
-#[must_use]
-pub fn inlined(task: &Object, id: &str, response: Option<&Response>) -> Raw {
-    let (status, member) = match response.map(|response| &response.outcome) {
-        None => return extension(task, id, "complete", &[]),
-        Some(Outcome::Result(result)) => ("completed", ("result", complete(result))),
-        Some(Outcome::Error(error)) => ("failed", ("error", error.clone())),
+///
+/// # Errors
+/// What came of it must not reach the client.
+pub fn inlined(task: &Object, id: &str, response: Option<&Response>) -> Result<Raw, Unfit> {
+    let Some(response) = response else { return Ok(extension(task, id, "complete", &[])) };
+    let came = bridge::ended(&response.outcome)?;
+    let (status, member) = match response.outcome {
+        Outcome::Result(_) => ("completed", ("result", complete(&came))),
+        Outcome::Error(_) => ("failed", ("error", came)),
     };
-    extension(task, id, "complete", &[("status", Raw::string(status)), member])
+    Ok(extension(task, id, "complete", &[("status", Raw::string(status)), member]))
 }
 
 /// The answer to what a task of the extension is told.

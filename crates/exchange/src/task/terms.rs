@@ -11,9 +11,9 @@ use upstream::{Caller, Mark, Upstream};
 
 use super::shape::{self, Generation};
 use super::{Owner, Task, TaskIds, unknown};
-use crate::bridge::{Unfit, without_forged_meta};
+use crate::bridge::{self, Unfit, without_forged_meta};
 use crate::round::Round;
-use crate::rules::Rules;
+use crate::rules::{Refused, Rules};
 
 /// What a call has to do with tasks.
 #[derive(Debug)]
@@ -116,15 +116,20 @@ impl Maker {
     /// The result that tells the client of a task.
     ///
     /// # Errors
-    /// The client cannot be told.
-    pub(crate) fn told(&mut self, made: &Made, result: &Object, words: Generation) -> Result<Payload, Unfit> {
+    /// What the client gets instead.
+    pub(crate) fn told(
+        &mut self,
+        made: &Made,
+        result: &Object,
+        (words, rules): (Generation, &Rules),
+    ) -> Result<Payload, Instead> {
         let ambiguous = |object: &Object| {
             object.has_duplicate_keys() || object.meta().is_some_and(Object::has_duplicate_keys)
         };
         if ambiguous(result) || ambiguous(&made.written) {
-            return Err(Unfit::Ambiguous);
+            return Err(Instead::Unfit(Unfit::Ambiguous));
         }
-        let shown = self.shown(&made.task).ok_or(Unfit::Task)?;
+        let shown = self.shown(&made.task).ok_or(Instead::Unfit(Unfit::Task))?;
         let edit = without_forged_meta(result.meta(), Edit::of(result));
         Ok(match (made.task.generation, words) {
             (Generation::Core, Generation::Core) => {
@@ -132,7 +137,7 @@ impl Maker {
                 edit.set("task", task).finish()
             }
             (Generation::Extension, Generation::Extension) => {
-                edit.set("taskId", Raw::string(&shown)).finish()
+                fair(result, rules, edit)?.set("taskId", Raw::string(&shown)).finish()
             }
             (Generation::Extension, Generation::Core) => {
                 shape::object([("task", shape::to_core(&made.written, &shown))]).into()
@@ -242,13 +247,7 @@ impl Keeper {
             edit = edit.set("_meta", related(meta, Some(&self.shown)));
         }
         if self.task.generation == Generation::Extension {
-            if let Some(inner) = result.object("result") {
-                let inner = without_forged_meta(inner.meta(), Edit::of(&inner)).finish();
-                edit = edit.set("result", inner);
-            }
-            if let Some(requests) = questions(result, rules)? {
-                edit = edit.set("inputRequests", requests);
-            }
+            edit = fair(result, rules, edit)?;
         }
         Ok(edit.finish().into_raw())
     }
@@ -256,8 +255,7 @@ impl Keeper {
     /// An error, without the server's own id in it.
     fn error(&self, error: &Raw) -> Raw {
         let Some(object) = Object::of(error) else { return error.clone() };
-        let code = object.get("code").and_then(|code| code.as_str().parse().ok());
-        if code == Some(INVALID_PARAMS) && self.method == TaskMethod::Get {
+        if ErrorObject::read(error).code == INVALID_PARAMS && self.method == TaskMethod::Get {
             return unknown().to_raw();
         }
         match object.string("message") {
@@ -279,12 +277,33 @@ pub(crate) enum Instead {
     Error(ErrorObject),
 }
 
+/// A task of the extension, with what came of it and what it asks as both may reach a modern client.
+fn fair<'a>(task: &Object, rules: &Rules, mut edit: Edit<'a>) -> Result<Edit<'a>, Instead> {
+    if let Some(result) = task.get("result") {
+        let result = bridge::ended(&Outcome::Result(result)).map_err(Instead::Unfit)?;
+        let result = Object::of(&result).unwrap_or_else(Object::empty);
+        edit = edit.set("result", without_forged_meta(result.meta(), Edit::of(&result)).finish());
+    }
+    if let Some(error) = task.get("error") {
+        edit = edit.set("error", bridge::ended(&Outcome::Error(error)).map_err(Instead::Unfit)?);
+    }
+    if let Some(requests) = questions(task, rules)? {
+        edit = edit.set("inputRequests", requests);
+    }
+    Ok(edit)
+}
+
 /// A task's questions as they may reach a modern client.
 fn questions(task: &Object, rules: &Rules) -> Result<Option<Raw>, Instead> {
-    if task.object("inputRequests").is_none_or(|requests| requests.is_empty()) {
-        return Ok(None);
-    }
     let refused = |refused| Instead::Error(rules.error(&refused));
+    match task.get("inputRequests") {
+        None => return Ok(None),
+        Some(requests) => match Object::of(&requests) {
+            None => return Err(refused(Refused::Malformed("its `inputRequests` is not an object"))),
+            Some(requests) if requests.is_empty() => return Ok(None),
+            Some(_) => {}
+        },
+    }
     let round = Round::read(task, rules).map_err(refused)?;
     let fair = round.questions.iter().map(|wanted| {
         let fair = rules.judge(wanted.kind, &wanted.params)?;

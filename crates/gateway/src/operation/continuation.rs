@@ -1,6 +1,7 @@
 //! A modern client that comes back with an answer: its sealed state says how the call goes on.
 
-use exchange::{Binding, Continuation, Exchange, Stale};
+use audit::Trail;
+use exchange::{Binding, Continuation, Exchange, Spent, Stale};
 use mcp::code::{ErrorObject, INVALID_PARAMS};
 use mcp::{Edit, Object, Raw, Request};
 use upstream::Upstream;
@@ -9,8 +10,8 @@ use super::Context;
 
 /// How a request begins.
 pub(super) enum Start {
-    /// Like any other; its parameters are what the server is to get.
-    Anew(Request),
+    /// Like any other; its parameters are what the server is to get. It may have asked its client before.
+    Anew(Request, Spent),
     /// With a call that is open already, and what the client answered.
     Resumed(Box<Exchange>, Request, Object),
     /// Not at all.
@@ -22,9 +23,11 @@ pub(super) async fn start(
     context: &Context,
     binding: &Binding,
     request: Request,
-    target: &Upstream,
+    (target, trail): (&Upstream, &Trail),
 ) -> Start {
-    let Some(state) = request.params.get("requestState") else { return Start::Anew(request) };
+    let Some(state) = request.params.get("requestState") else {
+        return Start::Anew(request, Spent::default());
+    };
     let opened = match (state.to_text(), answers(&request)) {
         (Some(state), Some(answers)) => {
             context.site.desk.open(binding, &state).map(|opened| (opened, answers))
@@ -37,9 +40,11 @@ pub(super) async fn start(
         }
     };
     let Ok((continuation, answers)) = opened else { return stale(context, request) };
-    if let Err(why) = continuation.check(&answers) {
+    if let Err(why) = continuation.check(&answers, trail) {
         return Start::Refused(request, wrong(&format!("{why}.")));
     }
+    // What was never asked is no answer, and goes nowhere (MCP 2026-07-28, Multi round-trip requests).
+    let own = Edit::of(&answers).remove_where(|key| !continuation.has_asked(key));
     match continuation {
         Continuation::Park { id, owner } => {
             match context.site.desk.claim(binding.principal, &id, &owner).await {
@@ -47,28 +52,24 @@ pub(super) async fn start(
                 Err(Stale) => stale(context, request),
             }
         }
-        // What another target said means nothing to this one.
-        Continuation::Server { target: other, .. } | Continuation::Anew { target: other }
-            if other != target.name() =>
-        {
-            stale(context, request)
-        }
-        Continuation::Server { state, known, .. } => {
+        Continuation::Server { state, known, spent, .. } => {
             let mut edit = Edit::of(&request.params);
             edit = match state {
                 Some(state) => edit.set("requestState", Raw::string(&state)),
                 None => edit.remove("requestState"),
             };
-            if let Some(roots) = target.roots().filter(|_| !known.is_empty()) {
-                let whole =
-                    known.into_iter().fold(Edit::of(&answers), |edit, key| edit.set(key, roots.clone()));
-                edit = edit.set("inputResponses", whole.finish());
-            }
-            anew(edit.finish().into_raw(), request)
+            let whole = known.into_iter().zip(target.roots().into_iter().cycle());
+            let whole = whole.fold(own, |whole, (key, roots)| whole.set(key, roots)).finish().into_raw();
+            edit = if Object::of(&whole).is_none_or(|whole| whole.is_empty()) {
+                edit.remove("inputResponses")
+            } else {
+                edit.set("inputResponses", whole)
+            };
+            anew(edit.finish().into_raw(), request, spent)
         }
-        Continuation::Anew { .. } => {
+        Continuation::Anew { spent, .. } => {
             let params = Edit::of(&request.params).remove("requestState").remove("inputResponses");
-            anew(params.finish().into_raw(), request)
+            anew(params.finish().into_raw(), request, spent)
         }
     }
 }
@@ -81,9 +82,9 @@ fn answers(request: &Request) -> Option<Object> {
     }
 }
 
-fn anew(params: Raw, request: Request) -> Start {
+fn anew(params: Raw, request: Request, spent: Spent) -> Start {
     let params = Object::of(&params).unwrap_or_else(|| request.params.clone());
-    Start::Anew(Request { params, ..request })
+    Start::Anew(Request { params, ..request }, spent)
 }
 
 /// Forged, foreign, used or too old: nobody learns which.

@@ -4,8 +4,8 @@ use audit::{Outcome, Pending};
 use exchange::task::{
     Follower, Generation, Link, Task, Tasks, acknowledged, call, inlined, to_core, unknown,
 };
-use exchange::{Answer, Exchange};
-use mcp::code::INVALID_PARAMS;
+use exchange::{Answer, Exchange, Unfit};
+use mcp::code::{BACKEND_BROKE_PROTOCOL, ErrorObject, INVALID_PARAMS, URL_ELICITATION_REQUIRED};
 use mcp::{Object, Outcome as Said, Raw, Request, Response, TaskMethod};
 use policy::Permit;
 use upstream::UpstreamError;
@@ -29,6 +29,8 @@ enum Failure {
     Upstream(UpstreamError),
     /// It refused, with this error object.
     Refused(Raw),
+    /// What it answered is not fit for the client.
+    Unfit(Unfit),
 }
 
 impl Errand<'_> {
@@ -70,9 +72,9 @@ impl Errand<'_> {
             TaskMethod::Update => Ok(acknowledged()),
             _ if matches!(status.as_str(), "completed" | "failed") => {
                 let response = self.send(TaskMethod::Result).await.map_err(Failure::Upstream)?;
-                Ok(inlined(&task, &self.shown, Some(&response)))
+                inlined(&task, &self.shown, Some(&response)).map_err(Failure::Unfit)
             }
-            _ => Ok(inlined(&task, &self.shown, None)),
+            _ => inlined(&task, &self.shown, None).map_err(Failure::Unfit),
         }
     }
 
@@ -114,17 +116,19 @@ impl Errand<'_> {
                 tracing::warn!(gateway.name = %gateway, target.name = %target, %error, "call failed");
                 error.to_error(target)
             }
+            Failure::Unfit(unfit) => ErrorObject::new(
+                BACKEND_BROKE_PROTOCOL,
+                format!("The server `{}` {unfit}; ask its operator.", self.task.target),
+            ),
             // Whatever else the server says of it may name its own id.
-            Failure::Refused(error) => {
-                let code = Object::of(&error).and_then(|error| error.get("code")?.as_str().parse().ok());
-                match code.unwrap_or(INVALID_PARAMS) {
-                    INVALID_PARAMS => unknown(),
-                    code => mcp::ErrorObject::new(
-                        code,
-                        format!("The server `{}` refused what was asked about its task.", self.task.target),
-                    ),
-                }
-            }
+            Failure::Refused(error) => match ErrorObject::read(&error).code {
+                INVALID_PARAMS => unknown(),
+                code => ErrorObject::new(
+                    // A question that nobody can be asked here.
+                    if code == URL_ELICITATION_REQUIRED { BACKEND_BROKE_PROTOCOL } else { code },
+                    format!("The server `{}` refused what was asked about its task.", self.task.target),
+                ),
+            },
         };
         record.close(Outcome::Error(error.code));
         refused(request, &error)
