@@ -28,6 +28,7 @@ impl Default for Limits {
             notifications: 256,
             notification_bytes: 256 * KIB,
             resume_bytes: MIB,
+            resume_bytes_per_principal: 32 * MIB,
             resume_bytes_total: 256 * MIB,
             connections: 10_000,
             read_timeout: Duration::from_secs(30),
@@ -84,13 +85,14 @@ pub(crate) fn read(section: &mut Section<'_>) -> Option<Limits> {
         ),
         streams: section.or(
             "streams",
-            "Standing streams at a time, in all: GET streams of sessions and `subscriptions/listen`.",
+            "Streams at a time, in all, that outlast a request: GET streams of sessions, calls taken up on one, \
+             `subscriptions/listen`, and HTTP+SSE.",
             &many,
             default.streams,
         ),
         streams_per_principal: section.or(
             "streams_per_principal",
-            "Standing streams of one principal at a time. Without authentication, `streams` counts.",
+            "The same of one principal. Without authentication, `streams` counts.",
             &many,
             default.streams_per_principal,
         ),
@@ -102,7 +104,7 @@ pub(crate) fn read(section: &mut Section<'_>) -> Option<Limits> {
         ),
         subscriptions_per_principal: section.or(
             "subscriptions_per_principal",
-            "Resources one principal may be subscribed to in all. Without authentication, only \
+            "Resources one principal may be subscribed to in one gateway. Without authentication, only \
              `subscriptions_per_session` counts.",
             &many,
             default.subscriptions_per_principal,
@@ -125,9 +127,15 @@ pub(crate) fn read(section: &mut Section<'_>) -> Option<Limits> {
             &size(4 * KIB..=GIB),
             default.resume_bytes,
         ),
+        resume_bytes_per_principal: section.or(
+            "resume_bytes_per_principal",
+            "The same for all sessions of one principal in a gateway. Without authentication, `resume_bytes_total` counts.",
+            &size(4 * KIB..=64 * GIB),
+            default.resume_bytes_per_principal,
+        ),
         resume_bytes_total: section.or(
             "resume_bytes_total",
-            "The same for all sessions of a gateway.",
+            "The same for all sessions of a gateway. When it is reached, whoever keeps most gives way first.",
             &size(MIB..=64 * GIB),
             default.resume_bytes_total,
         ),
