@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::diagnostic::Problem;
 use crate::form::scalar::{count, duration, size};
 use crate::form::section::Section;
 use crate::model::Limits;
@@ -195,4 +196,35 @@ pub(crate) fn read(section: &mut Section<'_>) -> Option<Limits> {
             default.parks_per_principal,
         ),
     })
+}
+
+/// Callers are told apart, so each has a share.
+#[derive(Clone, Copy)]
+pub(crate) struct Shares;
+
+/// Bounds on a part that are above the bound on the whole, so that they are never reached.
+pub(crate) fn out_of_proportion(limits: &Limits, shares: Option<Shares>) -> Vec<Problem> {
+    let sessions = [("resume_bytes", limits.resume_bytes, "resume_bytes_total", limits.resume_bytes_total)];
+    let principals = [
+        ("sessions_per_principal", limits.sessions_per_principal, "sessions", limits.sessions),
+        ("in_flight_per_principal", limits.in_flight_per_principal, "in_flight", limits.in_flight),
+        ("streams_per_principal", limits.streams_per_principal, "streams", limits.streams),
+        ("parks_per_principal", limits.parks_per_principal, "parks", limits.parks),
+        (
+            "resume_bytes_per_principal",
+            limits.resume_bytes_per_principal,
+            "resume_bytes_total",
+            limits.resume_bytes_total,
+        ),
+    ];
+    let pairs = sessions.into_iter().chain(shares.into_iter().flat_map(|Shares| principals));
+    let above = pairs.filter(|(_, most_of_part, _, most)| most_of_part > most);
+    above
+        .map(|(part, most_of_part, whole, most)| {
+            Problem::new(format!(
+                "`{part}` ({most_of_part}) is above `{whole}` ({most}), which is reached first"
+            ))
+            .help(format!("write a lower `{part}`, or a higher `{whole}`"))
+        })
+        .collect()
 }
