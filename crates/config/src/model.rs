@@ -48,13 +48,14 @@ pub struct Limits {
     pub in_flight: usize,
     /// Client requests of one principal in progress at a time. Where there is no authentication, `in_flight` counts.
     pub in_flight_per_principal: usize,
-    /// Standing streams at a time (GET streams of sessions, `subscriptions/listen`), in all.
+    /// Streams at a time, in all, that outlast a request: GET streams of sessions, calls taken up on one,
+    /// `subscriptions/listen`, and HTTP+SSE.
     pub streams: usize,
-    /// Standing streams of one principal. Where there is no authentication, `streams` counts.
+    /// The same of one principal. Where there is no authentication, `streams` counts.
     pub streams_per_principal: usize,
     /// Resources that one session, or one `subscriptions/listen`, may be subscribed to.
     pub subscriptions_per_session: usize,
-    /// Resources that one principal may be subscribed to in all its sessions and streams. Where there is no
+    /// Resources that one principal may be subscribed to in all its sessions and streams of one gateway. Where there is no
     /// authentication, only `subscriptions_per_session` counts.
     pub subscriptions_per_principal: usize,
     /// Notifications that wait for one client that does not take them; beyond it they are merged, and log messages dropped.
@@ -63,6 +64,9 @@ pub struct Limits {
     pub notification_bytes: usize,
     /// Events of one session that are kept so that a broken stream can be resumed, in bytes.
     pub resume_bytes: usize,
+    /// The same for all sessions of one principal in a gateway. Where there is no authentication, `resume_bytes_total`
+    /// counts.
+    pub resume_bytes_per_principal: usize,
     /// The same for all sessions of a gateway, in bytes.
     pub resume_bytes_total: usize,
     /// Client connections at a time.

@@ -13,8 +13,8 @@ use tokio::sync::{Notify, OwnedMutexGuard};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::budget::{Pieces, Shelf};
 use crate::event_id::EventIds;
-use crate::window::{Budget, Pieces, Window};
 use crate::writer::Writer;
 
 /// The session's own stream.
@@ -26,13 +26,13 @@ const RETRY_MS: u64 = 1000;
 #[derive(Debug)]
 pub struct Events {
     ids: EventIds,
+    shelf: Shelf,
     state: Mutex<State>,
     seat: Arc<tokio::sync::Mutex<()>>,
 }
 
 #[derive(Debug)]
 struct State {
-    window: Window,
     last_stream: u32,
     /// Streams whose call still runs.
     live: HashMap<u32, Arc<Live>>,
@@ -76,25 +76,24 @@ pub struct Seat {
 }
 
 impl Events {
-    pub(crate) fn new(budget: Budget) -> Self {
-        let mut window = Window::new(budget);
-        window.open(OWN);
-        let state =
-            State { window, last_stream: OWN, live: HashMap::new(), seated: CancellationToken::new() };
-        Self { ids: EventIds::new(), state: Mutex::new(state), seat: Arc::default() }
+    pub(crate) fn new(shelf: Shelf) -> Self {
+        shelf.open(OWN);
+        let state = State { last_stream: OWN, live: HashMap::new(), seated: CancellationToken::new() };
+        Self { ids: EventIds::new(), shelf, state: Mutex::new(state), seat: Arc::default() }
     }
 
     /// Where `Last-Event-ID` leads a client whose credential ends at `until`; `None` where it leads nowhere.
     #[must_use]
     pub fn resume(&self, last_event_id: &str, until: Option<Instant>) -> Option<Resumed> {
         let (stream, after) = self.ids.read(last_event_id)?;
+        // No stream can end between the two looks.
         let state = self.state();
-        let missed = state.window.after(stream, after)?;
+        let missed = self.shelf.after(stream, after)?;
         if stream == OWN {
             return Some(Resumed::Own(Missed(after)));
         }
         let Some(live) = state.live.get(&stream) else {
-            return Some(Resumed::Call(Body::chunks(missed.concat())));
+            return Some(Resumed::Call(Body::chunks(missed)));
         };
         let (writer, body) = Writer::open(until);
         *live.newcomer() = Some(Newcomer { writer, after });
@@ -112,7 +111,7 @@ impl Events {
     /// What a reader missed of the session's own stream; `None` when it is gone.
     #[must_use]
     pub fn missed(&self, missed: &Missed) -> Option<Vec<Bytes>> {
-        Some(self.state().window.after(OWN, missed.0)?.concat())
+        self.shelf.after(OWN, missed.0)
     }
 
     /// Adds a message to the session's own stream; answers the event to write.
@@ -132,23 +131,23 @@ impl Events {
         let mut state = self.state();
         state.last_stream = state.last_stream.wrapping_add(1).max(OWN + 1);
         let (stream, live) = (state.last_stream, Arc::<Live>::default());
-        state.window.open(stream);
+        self.shelf.open(stream);
         state.live.insert(stream, live.clone());
         (stream, live)
     }
 
     pub(crate) fn push(&self, stream: u32, payload: Payload) -> Pieces {
         let write = |number| sse::encode_event(payload, Some(&self.ids.write(stream, number)), None);
-        self.state().window.push(stream, write)
+        self.shelf.push(stream, write)
     }
 
     pub(crate) fn prime_stream(&self, stream: u32) -> Pieces {
         let write = |number| vec![sse::encode_priming(&self.ids.write(stream, number), Some(RETRY_MS))];
-        self.state().window.push(stream, write)
+        self.shelf.push(stream, write)
     }
 
-    pub(crate) fn after(&self, stream: u32, after: u64) -> Option<Vec<Pieces>> {
-        self.state().window.after(stream, after)
+    pub(crate) fn after(&self, stream: u32, after: u64) -> Option<Vec<Bytes>> {
+        self.shelf.after(stream, after)
     }
 
     /// Nothing will be added to this stream. `false`: somebody has come to read it meanwhile, and has to be served first.
@@ -156,7 +155,7 @@ impl Events {
         let mut state = self.state();
         let alone = live.newcomer().is_none();
         if alone {
-            state.window.end(stream);
+            self.shelf.end(stream);
             state.live.remove(&stream);
         }
         alone
@@ -164,7 +163,7 @@ impl Events {
 
     /// Lets go of what nobody has asked for in a long time.
     pub(crate) fn expire(&self) {
-        self.state().window.expire();
+        self.shelf.expire();
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -59,10 +59,12 @@ impl Interests {
         self.state().subscriptions.contains_key(uri)
     }
 
-    /// The resources that the client is subscribed to.
+    /// The resources that the client is subscribed to, each with its target.
     #[must_use]
-    pub fn resources(&self) -> Vec<Arc<str>> {
-        self.state().subscriptions.keys().cloned().collect()
+    pub fn resources(&self) -> Vec<(Arc<str>, Arc<str>)> {
+        let state = self.state();
+        let held = state.subscriptions.iter();
+        held.map(|(uri, held)| (uri.clone(), held.subscription.target().into())).collect()
     }
 
     /// How many there are.
@@ -85,16 +87,10 @@ impl Interests {
         }
     }
 
-    /// Puts another subscription in the place of one; `None` gives it up.
-    pub fn replace(&self, uri: &str, subscription: Option<Subscription>) {
-        let mut state = self.state();
-        match subscription {
-            None => drop(state.subscriptions.remove(uri)),
-            Some(subscription) => {
-                if let Some(held) = state.subscriptions.get_mut(uri) {
-                    held.subscription = subscription;
-                }
-            }
+    /// Puts another subscription in the place of one. One that was given up meanwhile stays so.
+    pub fn renew(&self, uri: &str, subscription: Subscription) {
+        if let Some(held) = self.state().subscriptions.get_mut(uri) {
+            held.subscription = subscription;
         }
     }
 

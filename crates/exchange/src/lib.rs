@@ -7,6 +7,7 @@
 mod address;
 mod asked;
 mod bridge;
+mod budget;
 mod desk;
 mod event_id;
 mod events;
@@ -31,6 +32,7 @@ mod writer;
 
 pub use asked::{Asking, Given};
 pub use bridge::{Bridge, Extensions, Unfit};
+pub use budget::ResumeBounds;
 pub use desk::{Desk, DeskBounds, Stale};
 pub use events::{Events, Missed, Resumed, Seat};
 pub use exchange::{Answer, Exchange, Step};

@@ -12,9 +12,9 @@ use net::Body;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::Session;
+use crate::budget::Pieces;
 use crate::events::{Live, Newcomer};
 use crate::present::{self, Accepts, Said, Steps};
-use crate::window::Pieces;
 use crate::writer::{KEEP_ALIVE, Writer, over};
 
 /// How long an answer may take before a client of 2025-11-25 gets a stream that it could take up. Earlier revisions know
@@ -128,7 +128,7 @@ impl Stream {
         self.due = writer.until();
         self.reader = Some(writer);
         for event in missed {
-            self.tell(event).await;
+            self.tell(vec![event]).await;
         }
     }
 }

@@ -14,9 +14,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use upstream::{InboxBounds, Level, Logs, SessionKey};
 
+use crate::budget::Shelf;
 use crate::events::Events;
 use crate::interests::Interests;
-use crate::window::Budget;
 
 pub(crate) use inquiry::Inquiry;
 
@@ -72,7 +72,7 @@ impl Session {
     pub(crate) fn new(
         principal: PrincipalKey,
         inquiries_max: usize,
-        budget: Budget,
+        shelf: Shelf,
         inbox: InboxBounds,
     ) -> Self {
         let now = Instant::now();
@@ -91,7 +91,7 @@ impl Session {
             }),
             call_ended: Notify::new(),
             ended: CancellationToken::new(),
-            events: Events::new(budget),
+            events: Events::new(shelf),
             interests: Arc::new(Interests::new(inbox)),
         }
     }

@@ -11,8 +11,8 @@ use identity::PrincipalKey;
 use tokio::time::Instant;
 use upstream::InboxBounds;
 
+use crate::budget::{Budget, ResumeBounds};
 use crate::session::Session;
-use crate::window::Budget;
 
 /// The sessions of one gateway. Clones share them.
 #[derive(Clone, Debug)]
@@ -48,10 +48,8 @@ pub struct Bounds {
 /// What is kept and what may wait for the streams of sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StreamBounds {
-    /// Events of one session that can be sent again, in bytes.
-    pub resume_bytes: usize,
-    /// Those of all sessions together, in bytes.
-    pub resume_bytes_total: usize,
+    /// Events that can be sent again.
+    pub resume: ResumeBounds,
     /// What may wait for one session's client. In force for sessions that begin.
     pub inbox: InboxBounds,
 }
@@ -73,8 +71,7 @@ impl Sessions {
     /// No sessions yet.
     #[must_use]
     pub fn new(bounds: Bounds) -> Self {
-        let StreamBounds { resume_bytes, resume_bytes_total, .. } = bounds.streams;
-        let budget = Budget::new(resume_bytes, resume_bytes_total);
+        let budget = Budget::new(bounds.streams.resume);
         let table = Table { bounds, budget, by_id: HashMap::new(), held: HashMap::new(), over: Vec::new() };
         Self(Arc::new(Mutex::new(table)))
     }
@@ -82,7 +79,7 @@ impl Sessions {
     /// Other bounds from now on, also for the sessions that are open.
     pub fn rebind(&self, bounds: Bounds) {
         let mut table = self.table();
-        table.budget.rebind(bounds.streams.resume_bytes, bounds.streams.resume_bytes_total);
+        table.budget.rebind(bounds.streams.resume);
         table.bounds = bounds;
     }
 
@@ -98,8 +95,8 @@ impl Sessions {
             table.is_full(principal)?;
         }
         let bounds = &table.bounds;
-        let budget = table.budget.clone();
-        let session = Arc::new(Session::new(principal, bounds.questions, budget, bounds.streams.inbox));
+        let shelf = table.budget.shelf(principal);
+        let session = Arc::new(Session::new(principal, bounds.questions, shelf, bounds.streams.inbox));
         let id = seal::random_id();
         *table.held.entry(principal).or_default() += 1;
         table.by_id.insert(id.as_str().into(), session.clone());

@@ -6,15 +6,14 @@ use std::time::Duration;
 
 use identity::{Principal, PrincipalKey, Verified};
 use mcp::{Id, IdKey, Raw, Version};
-use portcullis_exchange::{Bounds, Hello, SessionError, Sessions, StreamBounds};
+use portcullis_exchange::{Bounds, Hello, ResumeBounds, SessionError, Sessions, StreamBounds};
 use tokio::time::advance;
 use upstream::{InboxBounds, Level, Logs};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const SECOND: Duration = Duration::from_secs(1);
 const STREAMS: StreamBounds = StreamBounds {
-    resume_bytes: 4096,
-    resume_bytes_total: 8192,
+    resume: ResumeBounds { per_session: 4096, per_principal: 4096, total: 8192 },
     inbox: InboxBounds { notices: 16, bytes: 4096 },
 };
 const BOUNDS: Bounds = Bounds {

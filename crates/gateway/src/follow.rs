@@ -134,9 +134,15 @@ impl Follower {
                     self.ready.push_back(text.into());
                 }
             }
-            Notice::Anything => self.interests.resources().iter().for_each(|uri| {
-                self.ready.push_back(notify::updated(&Update::bare(uri), &self.reader));
-            }),
+            Notice::Anything => {
+                let watched = self.interests.resources();
+                let shown = |(uri, target): &(Arc<str>, Arc<str>)| {
+                    operation::shows_resource(&self.context, target, uri)
+                };
+                let told = watched.iter().filter(|watched| shown(watched));
+                let told = told.map(|(uri, _)| notify::updated(&Update::bare(uri), &self.reader));
+                self.ready.extend(told);
+            }
         }
     }
 
@@ -195,9 +201,7 @@ impl Follower {
         let targets: Vec<&Upstream> =
             self.context.site.targets.values().map(|target| &target.upstream).collect();
         for uri in self.interests.astray(&targets) {
-            self.interests.give_up(&uri);
-            // What is gone, or may not be seen any more, is not watched any more.
-            if operation::watch_resource(&self.context, &uri, &self.interests).await.is_ok() {
+            if operation::watch_anew(&self.context, &uri, &self.interests).await.is_ok() {
                 self.ready.push_back(notify::updated(&Update::bare(&uri), &self.reader));
             }
         }

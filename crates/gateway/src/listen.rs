@@ -2,6 +2,8 @@
 //!
 //! Acknowledged first, with what is really watched; each message carries the request's own id; ended with a result.
 
+use std::borrow::Cow;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use exchange::{Accepts, Answer, Interests, KEEP_ALIVE, Reader, Writer, notify, present};
@@ -113,11 +115,9 @@ fn wanted_lists(filter: &Object) -> Vec<Kind> {
 /// The resources a filter names, as far as one stream may have them.
 fn wanted_resources(filter: &Object, most: usize) -> Vec<String> {
     let uris = filter.get("resourceSubscriptions").map(|uris| object::elements(&uris)).unwrap_or_default();
-    let mut wanted: Vec<String> = Vec::new();
-    for uri in uris.iter().filter_map(|uri| uri.to_text()).take(most) {
-        wanted.push(uri.into_owned());
-    }
-    wanted
+    let mut named = HashSet::new();
+    let uris = uris.iter().filter_map(|uri| uri.to_text()).map(Cow::into_owned);
+    uris.filter(|uri| named.insert(uri.clone())).take(most).collect()
 }
 
 /// Has servers watch the resources; answers which are watched. What cannot be watched is left out.
@@ -137,7 +137,6 @@ async fn watch(context: &Context, filter: &Object, interests: &Arc<Interests>) -
     }
     let mut covered = wanted;
     covered.retain(|uri| interests.has(uri));
-    covered.dedup();
     covered
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use catalogue::{Catalogue, Pager};
 use config::Gateway;
 use exchange::task::TaskIds;
-use exchange::{Bounds, Desk, DeskBounds, Quota, Session, Sessions, StreamBounds};
+use exchange::{Bounds, Desk, DeskBounds, Quota, ResumeBounds, Session, Sessions, StreamBounds};
 use identity::{Authenticator, Principal, PrincipalKey, Resource};
 use net::{Drain, HostPolicy};
 use policy::Engine;
@@ -62,15 +62,16 @@ impl Site {
     pub fn session_bounds(config: &Gateway, limits: &config::Limits) -> Option<Bounds> {
         let sessions = config.sessions?;
         // Without authentication everyone is one principal, whose bound would be everyone's.
-        let per_principal = match config.inbound {
-            config::Inbound::None => limits.sessions,
-            config::Inbound::Jwt(_) => limits.sessions_per_principal,
+        let (per_principal, resume_bytes_of_one) = match config.inbound {
+            config::Inbound::None => (limits.sessions, limits.resume_bytes_total),
+            config::Inbound::Jwt(_) => (limits.sessions_per_principal, limits.resume_bytes_per_principal),
         };
-        let streams = StreamBounds {
-            resume_bytes: limits.resume_bytes,
-            resume_bytes_total: limits.resume_bytes_total,
-            inbox: inbox_bounds(limits),
+        let resume = ResumeBounds {
+            per_session: limits.resume_bytes,
+            per_principal: resume_bytes_of_one,
+            total: limits.resume_bytes_total,
         };
+        let streams = StreamBounds { resume, inbox: inbox_bounds(limits) };
         Some(Bounds {
             timeout: sessions.timeout,
             idle: sessions.idle,

@@ -242,6 +242,12 @@ impl Payload {
         self.0
     }
 
+    /// The same text in one buffer of its own, for what outlives the message that it is a part of.
+    #[must_use]
+    pub fn detached(&self) -> Self {
+        Bytes::from(self.0.concat()).into()
+    }
+
     /// One contiguous text; copies unless there is one piece only.
     #[must_use]
     pub fn into_bytes(mut self) -> Bytes {

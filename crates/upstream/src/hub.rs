@@ -34,6 +34,12 @@ pub struct Subscription {
 }
 
 impl Subscription {
+    /// The target's name.
+    #[must_use]
+    pub fn target(&self) -> &str {
+        self.upstream.name()
+    }
+
     /// Whether it is with this very target. One that was replaced tells nothing any more.
     #[must_use]
     pub fn is_with(&self, upstream: &Upstream) -> bool {

@@ -7,6 +7,9 @@ use mcp::{Edit, Notification, Object, Raw, Splice, meta, object};
 
 use crate::inbox::Update;
 
+#[cfg(test)]
+mod tests;
+
 /// A notification above this many bytes is not passed on as it is.
 const PASSED_MAX: usize = 16 * 1024;
 /// The longest URI of a resource, in bytes; as in the catalogue.
@@ -30,13 +33,14 @@ impl Update {
         if !whole || ambiguous {
             return Some(Self::bare(&uri));
         }
+        // It may wait for long, and the message it came in may be much larger.
         let text = match params.meta() {
             None => notification.text.detached(),
             Some(meta) => {
                 let own = |key: &str| key == meta::SUBSCRIPTION_ID || key.starts_with("dev.portcullis/");
                 let mut splice = Splice::of(&notification.text);
                 splice.apply(Edit::of(meta).remove_where(own));
-                splice.finish().into_raw()
+                splice.finish().into_raw().detached()
             }
         };
         Some(Self { uri: uri.into(), text })

@@ -206,3 +206,41 @@ async fn the_events_of_a_batch_are_taken_up_like_those_of_a_call() -> Result<()>
     assert_eq!(next(&mut again).await?.id, Some(second));
     Ok(())
 }
+
+/// A server with one resource, which agrees to tell of it once the gate is open.
+async fn watchable(gate: &Gate) -> Result<Hostile> {
+    let agreed = r#"{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":{id}},"notifications":{"resourceSubscriptions":["doc://a"]}}}"#;
+    Hostile::modern()
+        .capabilities(json!({ "tools": {}, "resources": { "subscribe": true } }))
+        .method(
+            "resources/list",
+            Behaviour::Result(r#"{"resources":[{"uri":"doc://a","name":"a"}]}"#.to_owned()),
+        )
+        .method("subscriptions/listen", Behaviour::EventsThenSilence(vec![agreed.to_owned()]).held(gate))
+        .tool("quick", Behaviour::text("quick"))
+        .start()
+        .await
+}
+
+#[tokio::test]
+async fn a_reader_that_is_cut_while_the_gateway_moves_loses_no_subscription() -> Result<()> {
+    let (open, gate) = (Gate::default(), Gate::default());
+    open.open();
+    let (before, after) = (watchable(&open).await?, watchable(&gate).await?);
+    let gateway = Gateway::start(&corp(&[plain("docs", &before.url())])).await?;
+    listed(&gateway.endpoint("corp"), &["quick"]).await?;
+    let session = Session::open(&gateway.endpoint("corp"), "2025-06-18").await?;
+    session.call("resources/subscribe", json!({ "uri": "doc://a" })).await?.result()?;
+    let cut = session.stream().open().await?;
+    gateway.rewrite(&corp(&[plain("docs", &after.url())]))?;
+    after.ledger().wait_for(|ledger| !ledger.of("subscriptions/listen").is_empty()).await?;
+    let mut reader = session.stream().open().await?;
+    drop(cut);
+    gate.open();
+    let told: Value = serde_json::from_str(&next(&mut reader).await?.data)?;
+    assert_eq!(
+        (&told["method"], &told["params"]["uri"]),
+        (&json!("notifications/resources/updated"), &json!("doc://a"))
+    );
+    Ok(())
+}

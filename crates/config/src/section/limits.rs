@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::diagnostic::Problem;
 use crate::form::scalar::{count, duration, size};
 use crate::form::section::Section;
 use crate::model::Limits;
@@ -28,6 +29,7 @@ impl Default for Limits {
             notifications: 256,
             notification_bytes: 256 * KIB,
             resume_bytes: MIB,
+            resume_bytes_per_principal: 32 * MIB,
             resume_bytes_total: 256 * MIB,
             connections: 10_000,
             read_timeout: Duration::from_secs(30),
@@ -84,13 +86,14 @@ pub(crate) fn read(section: &mut Section<'_>) -> Option<Limits> {
         ),
         streams: section.or(
             "streams",
-            "Standing streams at a time, in all: GET streams of sessions and `subscriptions/listen`.",
+            "Streams at a time, in all, that outlast a request: GET streams of sessions, calls taken up on one, \
+             `subscriptions/listen`, and HTTP+SSE.",
             &many,
             default.streams,
         ),
         streams_per_principal: section.or(
             "streams_per_principal",
-            "Standing streams of one principal at a time. Without authentication, `streams` counts.",
+            "The same of one principal. Without authentication, `streams` counts.",
             &many,
             default.streams_per_principal,
         ),
@@ -102,7 +105,7 @@ pub(crate) fn read(section: &mut Section<'_>) -> Option<Limits> {
         ),
         subscriptions_per_principal: section.or(
             "subscriptions_per_principal",
-            "Resources one principal may be subscribed to in all. Without authentication, only \
+            "Resources one principal may be subscribed to in one gateway. Without authentication, only \
              `subscriptions_per_session` counts.",
             &many,
             default.subscriptions_per_principal,
@@ -125,9 +128,15 @@ pub(crate) fn read(section: &mut Section<'_>) -> Option<Limits> {
             &size(4 * KIB..=GIB),
             default.resume_bytes,
         ),
+        resume_bytes_per_principal: section.or(
+            "resume_bytes_per_principal",
+            "The same for all sessions of one principal in a gateway. Without authentication, `resume_bytes_total` counts.",
+            &size(4 * KIB..=64 * GIB),
+            default.resume_bytes_per_principal,
+        ),
         resume_bytes_total: section.or(
             "resume_bytes_total",
-            "The same for all sessions of a gateway.",
+            "The same for all sessions of a gateway. When it is reached, whoever keeps most gives way first.",
             &size(MIB..=64 * GIB),
             default.resume_bytes_total,
         ),
@@ -187,4 +196,35 @@ pub(crate) fn read(section: &mut Section<'_>) -> Option<Limits> {
             default.parks_per_principal,
         ),
     })
+}
+
+/// Callers are told apart, so each has a share.
+#[derive(Clone, Copy)]
+pub(crate) struct Shares;
+
+/// Bounds on a part that are above the bound on the whole, so that they are never reached.
+pub(crate) fn out_of_proportion(limits: &Limits, shares: Option<Shares>) -> Vec<Problem> {
+    let sessions = [("resume_bytes", limits.resume_bytes, "resume_bytes_total", limits.resume_bytes_total)];
+    let principals = [
+        ("sessions_per_principal", limits.sessions_per_principal, "sessions", limits.sessions),
+        ("in_flight_per_principal", limits.in_flight_per_principal, "in_flight", limits.in_flight),
+        ("streams_per_principal", limits.streams_per_principal, "streams", limits.streams),
+        ("parks_per_principal", limits.parks_per_principal, "parks", limits.parks),
+        (
+            "resume_bytes_per_principal",
+            limits.resume_bytes_per_principal,
+            "resume_bytes_total",
+            limits.resume_bytes_total,
+        ),
+    ];
+    let pairs = sessions.into_iter().chain(shares.into_iter().flat_map(|Shares| principals));
+    let above = pairs.filter(|(_, most_of_part, _, most)| most_of_part > most);
+    above
+        .map(|(part, most_of_part, whole, most)| {
+            Problem::new(format!(
+                "`{part}` ({most_of_part}) is above `{whole}` ({most}), which is reached first"
+            ))
+            .help(format!("write a lower `{part}`, or a higher `{whole}`"))
+        })
+        .collect()
 }

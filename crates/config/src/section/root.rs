@@ -10,7 +10,8 @@ use crate::diagnostic::Problem;
 use crate::form::many::{block, list, named};
 use crate::form::scalar::plain_text;
 use crate::form::section::Section;
-use crate::model::{Egress, Snapshot};
+use crate::model::{Egress, Gateway, Inbound, Snapshot};
+use crate::section::limits::Shares;
 use crate::section::{Front, gateway, limits};
 
 const DATA_PORT: u16 = 8642;
@@ -64,6 +65,11 @@ pub(crate) fn read(section: &mut Section<'_>) -> Option<Snapshot> {
     );
     check(section, &front, admin_listen);
     let gateways = gateways?;
+    let limits = limits.unwrap_or_default();
+    let knows_callers = gateways.iter().any(|gateway: &Gateway| matches!(gateway.inbound, Inbound::Jwt(_)));
+    for problem in limits::out_of_proportion(&limits, knows_callers.then_some(Shares)) {
+        section.warn("limits", problem);
+    }
     if gateways.is_empty() {
         section.error("gateways", Problem::new("must not be empty").help("write at least one gateway"));
     }
@@ -72,7 +78,7 @@ pub(crate) fn read(section: &mut Section<'_>) -> Option<Snapshot> {
         admin_listen,
         public_url: front.public_url,
         data_dir: PathBuf::from(data_dir),
-        limits: limits.unwrap_or_default(),
+        limits,
         egress: Egress { allow: egress.unwrap_or_default() },
         gateways,
     })

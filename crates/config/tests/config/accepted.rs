@@ -72,6 +72,7 @@ limits:
   notifications: 16
   notification_bytes: 4KiB
   resume_bytes: 8KiB
+  resume_bytes_per_principal: 16KiB
   resume_bytes_total: 1MiB
   connections: 5
   read_timeout: 1m30s
@@ -274,7 +275,7 @@ fn a_reload_may_change_everything_but_what_was_made_at_the_start() {
     }
     let free = "public_url: http://localhost:1\nlimits: { request_body: 1MiB, upstream_event: 1MiB, json_depth: 9, \
                 batch: 7, sessions: 7, sessions_per_principal: 7, catalogue_items: 7, subscriptions_per_session: 7, \
-                subscriptions_per_principal: 7, notifications: 17, notification_bytes: 5KiB, resume_bytes: 5KiB, resume_bytes_total: 2MiB }";
+                subscriptions_per_principal: 7, notifications: 17, notification_bytes: 5KiB, resume_bytes: 5KiB, resume_bytes_per_principal: 6KiB, resume_bytes_total: 2MiB }";
     assert!(needed(free).is_empty());
     let other = in_gateway("instructions: other\nstreaming: false").replace("  a:", "  b:");
     assert!(restart_needed(&snapshot(SOUND), &snapshot(&other)).is_empty());

@@ -128,3 +128,24 @@ fn combinations_that_do_less_than_they_seem_are_said() {
          sessions are off\n  help: write `sessions: {}` for the gateway",
     );
 }
+
+#[test]
+fn a_share_above_the_whole_is_said() {
+    let limits = "limits: { streams: 500, resume_bytes: 4MiB, resume_bytes_total: 2MiB }";
+    let of_sessions = "p.yaml:1:9: warning: limits: `resume_bytes` (4194304) is above `resume_bytes_total` (2097152), which is \
+                       reached first\n  help: write a lower `resume_bytes`, or a higher `resume_bytes_total`";
+    warned(&on_top(limits), of_sessions);
+    let jwt = "inbound: { jwt: { issuer: https://idp.example, jwks_uri: https://idp.example/jwks, audiences: [a] } }";
+    let known = format!("{limits}\n{}", in_gateway(jwt));
+    assert!(!known.contains("inbound: none"), "{known}");
+    warned(
+        &known,
+        &format!(
+            "{of_sessions}\n\
+             p.yaml:1:9: warning: limits: `streams_per_principal` (1000) is above `streams` (500), which is reached first\n  \
+             help: write a lower `streams_per_principal`, or a higher `streams`\n\
+             p.yaml:1:9: warning: limits: `resume_bytes_per_principal` (33554432) is above `resume_bytes_total` (2097152), \
+             which is reached first\n  help: write a lower `resume_bytes_per_principal`, or a higher `resume_bytes_total`"
+        ),
+    );
+}

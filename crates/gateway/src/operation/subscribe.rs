@@ -4,12 +4,12 @@
 use std::sync::Arc;
 
 use audit::{Outcome, Pending};
-use exchange::{Answer, Exchange, Interests};
+use exchange::{Answer, Counted, Exchange, Interests};
 use mcp::code::{ErrorObject, INVALID_PARAMS, METHOD_NOT_FOUND, QUOTA};
 use mcp::{Era, Method, Raw, Request};
 use policy::{Action, Denial};
 use serde_json::json;
-use upstream::NotSubscribed;
+use upstream::{NotSubscribed, Subscription};
 
 use super::{Context, intent, missing, read, refused, to_use, unknown_method};
 
@@ -43,17 +43,47 @@ pub(crate) async fn watch_resource(
     if interests.has(uri) {
         return Ok(());
     }
-    let (site, principal) = (&context.site, &context.caller.principal);
+    let counted = share(context, interests)?;
+    let subscription = agree(context, uri, interests).await?;
+    interests.hold(uri, subscription, counted);
+    Ok(())
+}
+
+/// Has the server that has `uri` now tell of its changes, in the place of one that does not any more. What was agreed before
+/// is not given up before the answer is there: whoever is cut short does not lose it.
+///
+/// # Errors
+/// What is gone, or may not be seen any more, is not watched any more.
+pub(crate) async fn watch_anew(
+    context: &Context,
+    uri: &str,
+    interests: &Interests,
+) -> Result<(), ErrorObject> {
+    match agree(context, uri, interests).await {
+        Ok(subscription) => {
+            interests.renew(uri, subscription);
+            Ok(())
+        }
+        Err(error) => {
+            interests.give_up(uri);
+            Err(error)
+        }
+    }
+}
+
+/// The part of the caller's share that one more subscription takes; `None` where nobody has a share.
+fn share(context: &Context, interests: &Interests) -> Result<Option<Counted>, ErrorObject> {
+    let site = &context.site;
     if interests.len() >= site.limits.subscriptions_per_session {
         return Err(too_many("this session", "limits.subscriptions_per_session"));
     }
-    let counted = match site.share_of(principal) {
-        None => None,
-        Some(whose) => {
-            let counted = site.subscriptions.take(whose, site.limits.subscriptions_per_principal);
-            Some(counted.ok_or_else(|| too_many("you", "limits.subscriptions_per_principal"))?)
-        }
-    };
+    let Some(whose) = site.share_of(&context.caller.principal) else { return Ok(None) };
+    let counted = site.subscriptions.take(whose, site.limits.subscriptions_per_principal);
+    counted.map(Some).ok_or_else(|| too_many("you", "limits.subscriptions_per_principal"))
+}
+
+async fn agree(context: &Context, uri: &str, interests: &Interests) -> Result<Subscription, ErrorObject> {
+    let (site, principal) = (&context.site, &context.caller.principal);
     let unknown = read::not_found(context.caller.era, uri);
     let item = match site.catalogue.route(&context.caller, uri).await {
         Ok(route) => route.item().clone(),
@@ -78,9 +108,8 @@ pub(crate) async fn watch_resource(
     };
     match live.upstream.subscribe(permit, &context.caller, interests.inbox()).await {
         Ok(subscription) => {
-            interests.hold(uri, subscription, counted);
             record.close(Outcome::Ok);
-            Ok(())
+            Ok(subscription)
         }
         Err(why) => {
             let error = refusal(why, target);

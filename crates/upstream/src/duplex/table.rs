@@ -227,7 +227,7 @@ impl Table {
     fn deliver(&self, waiter: &Waiter, notification: Notification, grain: Grain) {
         match waiter.relay.judge(Message::Notification(notification)) {
             Verdict::Deliver(Event::Notification(payload)) => {
-                self.tally.count_thinned(waiter.push(grain, payload))
+                self.tally.count_thinned(waiter.push(grain, &payload))
             }
             _ => waiter.hear(),
         }

@@ -154,7 +154,9 @@ impl Waiter {
     }
 
     /// Adds a notification, thinning out what waits when the bound is reached. Answers how many were lost for it.
-    pub(super) fn push(&self, grain: Grain, notification: Payload) -> usize {
+    pub(super) fn push(&self, grain: Grain, notification: &Payload) -> usize {
+        // The buffer that it came in may be much larger, and may hold many more.
+        let notification = notification.detached();
         let lost = self.update(|state| {
             state.heard = Instant::now();
             if !state.stage.is_open() {

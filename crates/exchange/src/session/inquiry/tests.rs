@@ -5,12 +5,14 @@ use mcp::{Body, Message};
 use proptest::prelude::*;
 
 use super::*;
-use crate::window::Budget;
+use crate::budget::{Budget, ResumeBounds};
 use upstream::QuestionKind as Kind;
 
 fn session(max: usize) -> Arc<Session> {
     let inbox = upstream::InboxBounds { notices: 1, bytes: 64 };
-    Arc::new(Session::new(Principal::anonymous().key(), max, Budget::new(64, 64), inbox))
+    let bounds = ResumeBounds { per_session: 64, per_principal: 64, total: 64 };
+    let whose = Principal::anonymous().key();
+    Arc::new(Session::new(whose, max, Budget::new(bounds).shelf(whose), inbox))
 }
 
 fn response(id: &str, value: u64) -> Response {

@@ -33,9 +33,9 @@ async fn drain(waiter: &Waiter) -> Vec<String> {
 #[tokio::test]
 async fn progress_gives_way_to_newer_progress_and_logs_stay() {
     let waiter = waiter();
-    waiter.push(Grain::Other, note("log"));
+    waiter.push(Grain::Other, &note("log"));
     let lost: usize =
-        (0..NOTIFICATIONS_MAX * 3).map(|n| waiter.push(Grain::Progress, note(&n.to_string()))).sum();
+        (0..NOTIFICATIONS_MAX * 3).map(|n| waiter.push(Grain::Progress, &note(&n.to_string()))).sum();
     waiter.answer(response());
     let kept = drain(&waiter).await;
     assert_eq!(kept.first().map(String::as_str), Some("log"));
@@ -47,7 +47,7 @@ async fn progress_gives_way_to_newer_progress_and_logs_stay() {
 async fn oldest_logs_are_lost_first() {
     let waiter = waiter();
     for n in 0..=NOTIFICATIONS_MAX {
-        waiter.push(Grain::Other, note(&n.to_string()));
+        waiter.push(Grain::Other, &note(&n.to_string()));
     }
     waiter.answer(response());
     let kept = drain(&waiter).await;
@@ -59,9 +59,9 @@ async fn bytes_are_bounded_too_and_one_large_message_passes() {
     let waiter = waiter();
     let large = "x".repeat(NOTIFICATION_BYTES_MAX / 2);
     for _ in 0..3 {
-        waiter.push(Grain::Other, note(&large));
+        waiter.push(Grain::Other, &note(&large));
     }
-    waiter.push(Grain::Other, note(&large.repeat(4)));
+    waiter.push(Grain::Other, &note(&large.repeat(4)));
     waiter.answer(response());
     assert_eq!(drain(&waiter).await.len(), 1);
 }
@@ -109,6 +109,16 @@ async fn given_up_before_it_was_written_it_is_never_written() {
 #[tokio::test]
 async fn progress_for_a_request_that_was_not_written_does_not_keep_it_from_being_written() {
     let waiter = waiter();
-    waiter.push(Grain::Progress, note("forged"));
+    waiter.push(Grain::Progress, &note("forged"));
     assert!(waiter.begin_write());
+}
+
+#[tokio::test]
+async fn what_waits_holds_on_to_nothing_but_itself() {
+    let waiter = waiter();
+    let received = bytes::Bytes::from(vec![b'x'; 1 << 20]);
+    waiter.push(Grain::Other, &received.slice(..4).into());
+    assert!(received.is_unique());
+    let Ok(Event::Notification(payload)) = waiter.next().await else { panic!("nothing waits") };
+    assert_eq!(payload.into_bytes(), "xxxx");
 }
