@@ -1,6 +1,8 @@
 //! What the end-to-end tests share beyond [`testkit`]: the configurations they start from, and polling for things
 //! that become true by themselves.
 
+pub mod audit;
+
 use std::future::Future;
 use std::time::Duration;
 
