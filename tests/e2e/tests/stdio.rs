@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Result, ensure};
-use e2e::{audit, corp, corp_with, eventually, listed, target, text};
+use e2e::{audit, corp, corp_with, eventually, listed, standing, target, text};
 use serde_json::json;
 use testkit::client::{Modern, Session};
 use testkit::gateway::Gateway;
@@ -168,11 +168,12 @@ async fn a_program_that_does_not_exist_is_reported_and_costs_nothing_else() -> R
     let gateway = Gateway::start(&corp(&[missing, child("dual", "", "")])).await?;
     listed(&gateway.endpoint("corp"), &["greet"]).await?;
     gateway.wait_for_log(|log| failed_to_list(log, "missing")).await?;
-    let read = Modern::new(&gateway.endpoint("corp"))
-        .call("resources/read", json!({"uri": "portcullis://status"}))
-        .await?
-        .result()?;
-    ensure!(read["contents"][0]["text"].as_str().is_some_and(|text| text.contains("missing")), "{read}");
+    let missing = standing(&gateway.endpoint("corp"), "missing").await?;
+    assert_eq!(missing["state"], "missing", "{missing}");
+    ensure!(
+        missing["reason"].as_str().is_some_and(|reason| reason.contains("cannot be reached")),
+        "{missing}"
+    );
     Ok(())
 }
 
