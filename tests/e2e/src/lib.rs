@@ -1,11 +1,13 @@
 //! What the end-to-end tests share beyond [`testkit`]: the configurations they start from, and polling for things
 //! that become true by themselves.
 
+pub mod audit;
+
 use std::future::Future;
 use std::time::Duration;
 
-use anyhow::bail;
-use serde_json::Value;
+use anyhow::{Context as _, bail};
+use serde_json::{Value, json};
 use testkit::client::{Endpoint, Modern, Session};
 use testkit::fixture::{Era, FixtureServer};
 use testkit::gateway::Gateway;
@@ -74,6 +76,21 @@ pub async fn listed(endpoint: &Endpoint, tools: &[&str]) -> anyhow::Result<Vec<S
     eventually(&format!("{tools:?} are listed"), || async {
         let names = client.tool_names().await?;
         Ok(tools.iter().all(|tool| names.iter().any(|name| name == tool)).then_some(names))
+    })
+    .await
+}
+
+/// How a target's lists stand, once it has answered or failed to: its entry in `portcullis://status`.
+pub async fn standing(endpoint: &Endpoint, target: &str) -> anyhow::Result<Value> {
+    let client = Modern::new(endpoint);
+    eventually(&format!("`{target}` was asked for its lists"), || async {
+        let read = client.call("resources/read", json!({"uri": "portcullis://status"})).await?.result()?;
+        let text = read["contents"][0]["text"].as_str().unwrap_or_default();
+        let status: Value = serde_json::from_str(text)?;
+        let mut targets = status["targets"].as_array().into_iter().flatten();
+        let entry = targets.find(|entry| entry["target"] == target).context("no such target")?;
+        let asked = !entry["reason"].as_str().is_some_and(|reason| reason.contains("has not answered yet"));
+        Ok(asked.then(|| entry.clone()))
     })
     .await
 }

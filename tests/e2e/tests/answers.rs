@@ -2,8 +2,8 @@
 //! speak of the gateway, and requests that could be.
 
 use anyhow::{Context as _, Result, ensure};
-use e2e::{Pair, corp, corp_with, listed, plain, text};
-use serde_json::{Value, json};
+use e2e::{Pair, audit, corp, corp_with, listed, plain, text};
+use serde_json::json;
 use testkit::client::{Endpoint, Modern, Reply, Session, Streaming, request};
 use testkit::fixture::{Era, FixtureServer};
 use testkit::gateway::Gateway;
@@ -124,12 +124,9 @@ async fn a_capability_that_the_client_lacks_is_a_bad_request_to_modern_clients_a
     Ok(())
 }
 
-/// The audit events of `tools/call`, as their outcomes.
+/// How the calls of tools ended.
 fn outcomes(log: &str) -> Vec<String> {
-    let events = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let calls =
-        events.filter(|event| event["target"] == "portcullis::audit" && event["method"] == "tools/call");
-    calls.filter_map(|event| event["outcome"].as_str().map(str::to_owned)).collect()
+    audit::outcomes(log, "tools/call")
 }
 
 #[tokio::test]
@@ -141,7 +138,9 @@ async fn what_was_withheld_is_recorded_as_an_error() -> Result<()> {
     is_withheld("array", &Modern::new(&gateway.endpoint("corp")).call("tools/call", call).await?)?;
     gateway.wait_for_log(|log| !outcomes(log).is_empty()).await?;
     assert_eq!(outcomes(&gateway.log()), ["error"]);
-    ensure!(gateway.log().contains("\"code\":1502"), "{}", gateway.log());
+    let events = audit::events(&gateway.log());
+    let call = events.iter().find(|event| event["method"] == "tools/call").context("no event")?;
+    assert_eq!(call["code"], 1502, "{call}");
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! Who may come in: bearer tokens, challenges, metadata, and what belongs to whom.
 
 use anyhow::{Result, ensure};
-use e2e::{corp_with, listed, plain, text};
+use e2e::{audit, corp_with, listed, plain, text};
 use serde_json::{Value, json};
 use testkit::client::{Endpoint, Modern, Reply, Session, request};
 use testkit::fixture::{Era, FixtureServer};
@@ -60,7 +60,6 @@ async fn a_good_token_lets_both_eras_in() -> Result<()> {
 #[tokio::test]
 async fn every_method_and_route_is_closed_without_a_token() -> Result<()> {
     let site = Site::start().await?;
-    let seen = site.fixture.seen().len();
     let methods = [
         "server/discover",
         "initialize",
@@ -98,7 +97,13 @@ async fn every_method_and_route_is_closed_without_a_token() -> Result<()> {
             assert_eq!(reply.status, 401, "{verb} {path}");
         }
     }
-    assert_eq!(site.fixture.seen().len(), seen, "nothing was forwarded");
+    Modern::new(&site.user("alice")).tool("greet", json!({"name": "A"})).await?;
+    let called: Vec<_> = site.fixture.stats().calls.into_iter().collect();
+    assert_eq!(called, [("greet".to_owned(), 1)], "nothing of this was forwarded");
+    for seen in site.fixture.seen() {
+        let others = ["prompts/get", "resources/read", "completion/complete", "no/such/method"];
+        ensure!(!others.iter().any(|method| seen.body.contains(method)), "{seen:?}");
+    }
     Ok(())
 }
 
@@ -266,10 +271,12 @@ async fn nothing_goes_upstream_of_the_clients_token() -> Result<()> {
     let alice = site.nobody().as_bearer(&token);
     Modern::new(&alice).tool("fixture_headers", json!({})).await?;
     Session::open(&alice, "2025-11-25").await?.tool("fixture_headers", json!({})).await?;
+    assert_eq!(site.fixture.stats().calls.get("fixture_headers"), Some(&2));
     for seen in site.fixture.seen() {
         ensure!(seen.header("authorization").is_none(), "{seen:?}");
         ensure!(!format!("{seen:?}").contains(&token[..40]), "{seen:?}");
     }
+    site.gateway.wait_for_log(|log| audit::outcomes(log, "tools/call") == ["ok", "ok"]).await?;
     ensure!(!site.gateway.log().contains(&token[..40]), "the token is in the log");
     Ok(())
 }

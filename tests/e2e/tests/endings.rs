@@ -2,6 +2,7 @@
 //! in a hurry says so twice.
 
 use anyhow::{Context as _, Result, ensure};
+use e2e::audit::outcomes;
 use e2e::{corp, eventually, listed, plain, target, text};
 use serde_json::{Value, json};
 use testkit::client::{Endpoint, Modern, Session, Streaming, notification, request};
@@ -44,13 +45,6 @@ async fn still_there(gateway: &mut Gateway) -> Result<()> {
         assert_eq!(alive.send().await.context(gone)?.status, 200);
     }
     Ok(())
-}
-
-/// The audit events of one method, as their outcomes.
-fn outcomes(log: &str, method: &str) -> Vec<String> {
-    let events = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let of = events.filter(|event| event["target"] == "portcullis::audit" && event["method"] == method);
-    of.filter_map(|event| event["outcome"].as_str().map(str::to_owned)).collect()
 }
 
 fn session_of(arrival: &Arrival) -> Option<String> {

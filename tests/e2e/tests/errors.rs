@@ -251,6 +251,13 @@ async fn a_question_on_a_list_is_refused() -> Result<()> {
     let backend = Hostile::modern().method("tools/list", Behaviour::Result(asks.to_string())).start().await?;
     let good = Hostile::modern().tool("good", Behaviour::text("ok")).start().await?;
     let gateway = Gateway::start(&corp(&[plain("asks", &backend.url()), plain("good", &good.url())])).await?;
+    gateway
+        .wait_for_log(|log| {
+            let refused =
+                |line: &str| line.contains("cannot capture") && line.contains("\"target.name\":\"asks\"");
+            log.lines().any(refused)
+        })
+        .await?;
     let names = listed(&gateway.endpoint("corp"), &["good"]).await?;
     assert_eq!(names, ["good"]);
     Ok(())

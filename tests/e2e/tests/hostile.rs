@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use e2e::{Pair, corp, listed, plain, text};
+use e2e::{Pair, audit, corp, listed, plain, text};
 use serde_json::json;
 use testkit::client::{MODERN, Modern, Session, meta, raw_exchange, request};
 use testkit::fixture::Era;
@@ -85,7 +85,8 @@ async fn a_name_that_is_written_twice_or_in_two_cases_is_refused_before_anything
         let reply = session.post(body).send().await?;
         assert_eq!((reply.status, reply.error_code()?), (400, -32600), "{body}: {}", reply.text());
     }
-    ensure!(backend.ledger().calls("safe").is_empty(), "{:?}", backend.ledger().calls("safe"));
+    assert_eq!(text(&session.tool("safe", json!({})).await?), "ran");
+    assert_eq!(backend.ledger().calls("safe").len(), 1, "{:?}", backend.ledger().calls("safe"));
     Ok(())
 }
 
@@ -225,7 +226,6 @@ async fn requests_with_two_meanings_are_refused_and_the_connection_closed() -> R
         ("bare CR in a header", format!("{head}X-A: b\rc: d\r\nContent-Length: 5\r\n\r\nhello{smuggled}")),
         ("NUL in a header", format!("{head}X-A: b\0c\r\nContent-Length: 5\r\n\r\nhello{smuggled}")),
     ];
-    let before = pair.fixture.seen().len();
     for (what, bytes) in cases {
         let answer = raw_exchange(address, bytes.as_bytes(), SILENCE).await?;
         let statuses: Vec<&str> = answer
@@ -235,8 +235,10 @@ async fn requests_with_two_meanings_are_refused_and_the_connection_closed() -> R
         ensure!(statuses.len() <= 1, "{what}: one request, {} answers: {answer}", statuses.len());
         ensure!(statuses.iter().all(|status| status.starts_with('4')), "{what}: {answer}");
     }
-    assert_eq!(pair.fixture.seen().len(), before, "nothing was forwarded");
-    still_works(&mut pair).await
+    still_works(&mut pair).await?;
+    let called: Vec<_> = pair.fixture.stats().calls.into_iter().collect();
+    assert_eq!(called, [("greet".to_owned(), 1)], "nothing of this was forwarded");
+    Ok(())
 }
 
 #[tokio::test]
@@ -484,6 +486,8 @@ async fn a_token_in_the_query_is_refused() -> Result<()> {
     let endpoint = pair.endpoint().at("/corp/mcp?access_token=query-secret");
     let reply = Modern::new(&endpoint).call("tools/list", json!({})).await?;
     ensure!([400, 401].contains(&reply.status), "{}", reply.status);
+    still_works(&mut pair).await?;
+    pair.gateway.wait_for_log(|log| audit::outcomes(log, "tools/call") == ["ok"]).await?;
     ensure!(!pair.gateway.log().contains("query-secret"), "{}", pair.gateway.log());
-    still_works(&mut pair).await
+    Ok(())
 }

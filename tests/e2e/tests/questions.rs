@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use e2e::{Pair, corp, corp_with, eventually, listed, plain, target, text};
+use e2e::{Pair, audit, corp, corp_with, eventually, listed, plain, target, text};
 use serde_json::{Value, json};
 use testkit::client::{Modern, Session, Streaming};
 use testkit::fixture::{Era, FixtureServer};
@@ -120,6 +120,24 @@ async fn converse_modern(client: &Modern, tool: &str) -> Result<(Vec<Value>, Val
     bail!("it never ended")
 }
 
+/// The messages that reached a server.
+fn messages(fixture: &FixtureServer) -> Vec<Value> {
+    fixture.seen().iter().filter_map(|seen| serde_json::from_str(&seen.body).ok()).collect()
+}
+
+/// Whether a message tells a server that its client has a capability.
+fn declares(message: &Value, capability: &str) -> bool {
+    let handshake = message.pointer("/params/capabilities");
+    let of_request = message.pointer("/params/_meta/io.modelcontextprotocol~1clientCapabilities");
+    handshake.or(of_request).is_some_and(|capabilities| capabilities.get(capability).is_some())
+}
+
+/// An error, or a tool's.
+fn refused(answer: &Value) -> Result<()> {
+    ensure!(answer["result"]["isError"] == true || answer.get("error").is_some(), "{answer}");
+    Ok(())
+}
+
 #[tokio::test]
 async fn form_reaches_a_legacy_client_from_every_era() -> Result<()> {
     for era in ERAS {
@@ -208,7 +226,9 @@ async fn foreign_late_doubled_and_unasked_answers_have_no_effect() -> Result<()>
     let result = stream.message().await?.context("no answer")?;
     assert_eq!(text(&result["result"]), "Hello, Alice!");
     give(&session, &question, accept("Mallory")).await?;
-    ensure!(pair.gateway.log().contains("no open question"), "{}", pair.gateway.log());
+    // Of another session, of no id, of another type, doubled, and too late.
+    pair.gateway.wait_for_log(|log| log.matches("an answer came to no open question").count() == 5).await?;
+    assert_eq!(pair.fixture.stats().calls.get("test_input_required_result_elicitation"), Some(&1));
     Ok(())
 }
 
@@ -219,13 +239,19 @@ async fn client_that_declared_nothing_is_not_asked_and_the_server_is_not_told_ot
         let session = Session::open(&pair.endpoint(), "2025-11-25").await?;
         let (questions, answer) = converse(&session, "test_elicitation").await?;
         ensure!(questions.is_empty(), "{era:?} {questions:?}");
-        ensure!(answer["result"]["isError"] == true || answer.get("error").is_some(), "{era:?} {answer}");
+        refused(&answer)?;
         let declared = Session::open_with(&pair.endpoint(), "2025-11-25", everything()).await?;
         // A client that takes no stream cannot be asked, whatever it declared.
         let call = json!({ "name": "test_elicitation", "arguments": { "message": "Who?" } });
         let json_only = declared.request(1, "tools/call", call).replace("accept", "application/json");
-        let answer = json_only.send().await?.message()?;
-        ensure!(answer["result"]["isError"] == true || answer.get("error").is_some(), "{era:?} {answer}");
+        refused(&json_only.send().await?.message()?)?;
+        assert_eq!(pair.fixture.stats().calls.get("test_elicitation"), Some(&2), "the server was asked");
+        for message in messages(&pair.fixture) {
+            ensure!(!declares(&message, "elicitation"), "{era:?} {message}");
+        }
+        let able = Session::open_with(&pair.endpoint(), "2025-11-25", everything()).await?;
+        let (questions, _) = converse(&able, "test_elicitation").await?;
+        assert_eq!(questions.len(), 1, "{era:?}: who declared it and takes a stream is asked");
     }
     Ok(())
 }
@@ -240,9 +266,12 @@ async fn streaming_or_sessions_off_means_that_no_server_sees_the_capability() ->
         let gateway = Gateway::start(&corp_with(settings, &[plain("fixture", &fixture.url())])).await?;
         listed(&gateway.endpoint("corp"), &["test_simple_text"]).await?;
         let session = Session::open_with(&gateway.endpoint("corp"), "2025-11-25", everything()).await?;
-        session.call("tools/call", json!({ "name": "test_elicitation", "arguments": {} })).await?;
-        for seen in fixture.seen() {
-            ensure!(!seen.body.contains("\"elicitation\""), "{}", seen.body);
+        let answer =
+            session.call("tools/call", json!({ "name": "test_elicitation", "arguments": {} })).await?;
+        refused(&answer.message()?)?;
+        assert_eq!(fixture.stats().calls.get("test_elicitation"), Some(&1), "the server was asked");
+        for message in messages(&fixture) {
+            ensure!(!declares(&message, "elicitation"), "{message}");
         }
     }
     Ok(())
@@ -253,11 +282,17 @@ async fn sampling_is_off_unless_the_target_may() -> Result<()> {
     for era in [Era::Legacy, Era::Modern] {
         let pair = Pair::start(era).await?;
         let session = Session::open_with(&pair.endpoint(), "2025-11-25", everything()).await?;
-        let (questions, _) = converse(&session, "test_sampling").await?;
-        ensure!(questions.is_empty(), "{era:?} {questions:?}");
-        let (questions, _) =
-            converse_modern(&Modern::with(&pair.endpoint(), everything()), "test_sampling").await?;
-        ensure!(questions.is_empty(), "{era:?} {questions:?}");
+        let modern = Modern::with(&pair.endpoint(), everything());
+        for (questions, answer) in
+            [converse(&session, "test_sampling").await?, converse_modern(&modern, "test_sampling").await?]
+        {
+            ensure!(questions.is_empty(), "{era:?} {questions:?}");
+            refused(&answer)?;
+        }
+        assert_eq!(pair.fixture.stats().calls.get("test_sampling"), Some(&2), "the server was asked");
+        let arrived = messages(&pair.fixture);
+        ensure!(arrived.iter().any(|message| declares(message, "elicitation")), "{era:?}");
+        ensure!(!arrived.iter().any(|message| declares(message, "sampling")), "{era:?}");
     }
     Ok(())
 }
@@ -355,16 +390,16 @@ async fn parked_call_is_given_up_in_time_and_its_server_is_told() -> Result<()> 
     let client = Modern::with(&pair.endpoint(), everything());
     let params = parked(&client).await?;
     let cancelled = || async {
-        let told = pair.fixture.seen().iter().any(|seen| seen.body.contains("\"action\":\"cancel\""));
-        let ended = pair.fixture.seen().iter().any(|seen| seen.body.contains("notifications/cancelled"));
+        let arrived = messages(&pair.fixture);
+        let told = arrived.iter().any(|message| message["result"]["action"] == "cancel");
+        let ended = arrived.iter().any(|message| message["method"] == "notifications/cancelled");
         Ok((told && ended).then_some(()))
     };
     eventually("the server is told", cancelled).await?;
     assert_eq!(client.call("tools/call", params).await?.error_code()?, -32602);
     let calls = pair.fixture.stats().calls.get("test_input_required_result_elicitation").copied();
     assert_eq!(calls, Some(1));
-    let recorded = || async { Ok(pair.gateway.log().contains("expired").then_some(())) };
-    eventually("it is recorded", recorded).await
+    pair.gateway.wait_for_log(|log| audit::reactions(log, "tools/call") == ["expired"]).await
 }
 
 #[tokio::test]
@@ -603,9 +638,5 @@ async fn every_question_is_recorded_with_what_became_of_it() -> Result<()> {
     asked(&mut unanswered).await?;
     let result = unanswered.message().await?.context("no answer")?;
     ensure!(text(&result["result"]).contains("action=cancel"), "{result}");
-    let recorded = || async {
-        let log = pair.gateway.log();
-        Ok(["declined", "expired"].iter().all(|word| log.contains(word)).then_some(()))
-    };
-    eventually("both are in the log", recorded).await
+    pair.gateway.wait_for_log(|log| audit::reactions(log, "tools/call") == ["declined", "expired"]).await
 }

@@ -329,7 +329,11 @@ async fn a_file_that_says_the_same_is_not_taken_over_again() -> Result<()> {
     listed(&gateway.endpoint("corp"), &["quick"]).await?;
     let session = Session::open(&gateway.endpoint("corp"), "2025-11-25").await?;
     session.tool("quick", json!({})).await?;
+    // After a bad file, so that the log says when the same one was read again.
+    gateway.rewrite("gateways: { corp: { inbound: maybe } }\n")?;
+    gateway.wait_for_log(|log| log.contains("was not taken over")).await?;
     gateway.rewrite(&same)?;
+    gateway.wait_for_log(|log| log.contains("nothing has changed")).await?;
     take_over(&gateway, &format!("limits: {{ batch: 7 }}\n{same}")).await?;
     assert_eq!(gateway.log().matches(TAKEN_OVER).count(), 1, "{}", gateway.log());
     session.tool("quick", json!({})).await?;

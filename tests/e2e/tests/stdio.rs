@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Result, ensure};
-use e2e::{corp, corp_with, eventually, listed, target, text};
+use e2e::{audit, corp, corp_with, eventually, listed, standing, target, text};
 use serde_json::json;
 use testkit::client::{Modern, Session};
 use testkit::gateway::Gateway;
@@ -21,6 +21,12 @@ fn child(era: &str, first: &str, settings: &str) -> String {
 fn pids(folder: &Path) -> Vec<String> {
     let file = std::fs::read_to_string(folder.join("pids")).unwrap_or_default();
     file.lines().map(str::to_owned).collect()
+}
+
+/// Whether the log says that the lists of a target could not be had.
+fn failed_to_list(log: &str, target: &str) -> bool {
+    let named = format!("\"target.name\":\"{target}\"");
+    log.lines().any(|line| line.contains("cannot capture the lists") && line.contains(&named))
 }
 
 fn alive(pid: &str) -> bool {
@@ -75,6 +81,8 @@ async fn a_child_sees_only_the_environment_it_was_given() -> Result<()> {
         let name = line.split('=').next().unwrap_or_default();
         ensure!(allowed.contains(&name), "{name} leaked");
     }
+    Modern::new(&gateway.endpoint("corp")).tool("greet", json!({"name": "E"})).await?;
+    gateway.wait_for_log(|log| audit::outcomes(log, "tools/call") == ["ok"]).await?;
     ensure!(!gateway.log().contains("canary-2"));
     Ok(())
 }
@@ -159,11 +167,13 @@ async fn a_program_that_does_not_exist_is_reported_and_costs_nothing_else() -> R
     let missing = target("missing", "mcp: { command: no-such-program-anywhere }");
     let gateway = Gateway::start(&corp(&[missing, child("dual", "", "")])).await?;
     listed(&gateway.endpoint("corp"), &["greet"]).await?;
-    let read = Modern::new(&gateway.endpoint("corp"))
-        .call("resources/read", json!({"uri": "portcullis://status"}))
-        .await?
-        .result()?;
-    ensure!(read["contents"][0]["text"].as_str().is_some_and(|text| text.contains("missing")), "{read}");
+    gateway.wait_for_log(|log| failed_to_list(log, "missing")).await?;
+    let missing = standing(&gateway.endpoint("corp"), "missing").await?;
+    assert_eq!(missing["state"], "missing", "{missing}");
+    ensure!(
+        missing["reason"].as_str().is_some_and(|reason| reason.contains("cannot be reached")),
+        "{missing}"
+    );
     Ok(())
 }
 
@@ -179,7 +189,10 @@ async fn a_line_without_end_is_bounded() -> Result<()> {
     ))
     .await?;
     listed(&gateway.endpoint("corp"), &["greet"]).await?;
+    gateway.wait_for_log(|log| failed_to_list(log, "endless")).await?;
     ensure!(gateway.is_alive());
+    let peak = gateway.memory_kib("VmHWM")?;
+    ensure!(peak < 150_000, "{peak} KiB for a line of 300 MB");
     Ok(())
 }
 
