@@ -69,8 +69,9 @@ e2e: build setup ## Tests through the front door: own fixtures, real servers, SD
 	ulimit -n "$$(ulimit -Hn)" || true; $(TESTS_CARGO) test --locked --workspace --no-fail-fast
 
 .PHONY: conformance
-conformance: build $(STAMPS)/node $(STAMPS)/npm ## The official conformance suite through the gateway, both revisions
+conformance: build $(STAMPS)/node $(STAMPS)/npm ## The official conformance suite through the gateway, as a server and as a client
 	python3 scripts/conformance.py gateway
+	python3 scripts/conformance_client.py
 
 .PHONY: conformance-fixture
 conformance-fixture: $(STAMPS)/node $(STAMPS)/npm ## The same suite straight against the fixture: the numbers to reach
