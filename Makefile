@@ -73,8 +73,9 @@ matrix: build setup ## Every SDK client, version and era of server: what works t
 	$(TESTS_CARGO) test --locked --quiet -p portcullis-e2e --test matrix
 
 .PHONY: conformance
-conformance: build $(STAMPS)/node $(STAMPS)/npm ## The official conformance suite through the gateway, both revisions
+conformance: build $(STAMPS)/node $(STAMPS)/npm ## The official conformance suite through the gateway, as a server and as a client
 	python3 scripts/conformance.py gateway
+	python3 scripts/conformance_client.py
 
 .PHONY: conformance-fixture
 conformance-fixture: $(STAMPS)/node $(STAMPS)/npm ## The same suite straight against the fixture: the numbers to reach

@@ -4,6 +4,7 @@
 //! found out again. A request is sent in another dialect only when the server has refused it unseen.
 
 mod answer;
+mod calls;
 mod dialect;
 mod ear;
 mod endpoint;

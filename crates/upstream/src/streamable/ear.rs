@@ -1,7 +1,7 @@
-//! What a legacy server says on the GET stream of a client session's own session with it: log messages, mostly. Some
-//! servers log there and not on the call's own stream.
+//! What a legacy server says on the GET stream of a session: log messages and questions, mostly. Some servers log and ask
+//! there and not on the call's own stream.
 //!
-//! Opened with the session, when somebody attends; ends with it. Keeps no session alive.
+//! Opened with the session, when somebody attends or can be asked; ends with it. Keeps no session alive.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -16,7 +16,7 @@ use super::answer::Answer;
 use super::events::EventStream;
 use super::feed::patience;
 use super::session::Session;
-use crate::{Caller, Inbox, Level, SessionKey, UpstreamError, facts};
+use crate::{Abilities, Caller, Inbox, Level, SessionKey, UpstreamError, facts};
 
 /// How long a call waits for the stream on which its log messages may come. Some servers send no head before the first
 /// message.
@@ -40,10 +40,12 @@ impl Ears {
         self.table().remove(&key);
     }
 
-    /// Opens the stream of a session, if somebody attends and it is not open. Returns when it is, or after a moment.
-    pub(super) async fn open(&self, caller: &Caller, session: &Arc<Session>) {
-        let Some(inbox) = caller.session.and_then(|key| self.table().get(&key).cloned()) else { return };
-        if !facts::has(session.facts(), "logging") || !session.begin_listening() {
+    /// Opens the stream of a session, if there is anybody to hear it and it is not open. Returns when it is, or after a
+    /// moment. `may` is what the server may ask in the course of the call that comes next.
+    pub(super) async fn open(&self, caller: &Caller, session: &Arc<Session>, may: Abilities) {
+        let inbox = caller.session.and_then(|key| self.table().get(&key).cloned());
+        let attended = inbox.is_some() && facts::has(session.facts(), "logging");
+        if (!attended && may.is_empty()) || !session.begin_listening() {
             return;
         }
         let (opened, wait) = oneshot::channel();
@@ -58,7 +60,7 @@ impl Ears {
 }
 
 struct Ear {
-    inbox: Inbox,
+    inbox: Option<Inbox>,
     target: Arc<str>,
     /// Where the last stream ended.
     last: Option<HeaderValue>,
@@ -109,7 +111,7 @@ impl Ear {
                 Message::Notification(notification) => self.hear(&notification),
                 Message::Request(request) => {
                     if let Some(session) = session.upgrade() {
-                        session.answer_alone(&request);
+                        session.asked(request);
                     }
                 }
                 Message::Response(_) => {}
@@ -131,15 +133,16 @@ impl Ear {
     }
 
     fn hear(&self, notification: &Notification) {
+        let Some(inbox) = &self.inbox else { return };
         match notification.method.as_str() {
             "notifications/message" => {
                 let level = notification.params.string("level").and_then(|name| Level::parse(&name));
-                self.inbox.log(level, &notification.text);
+                inbox.log(level, &notification.text);
             }
-            "notifications/tools/list_changed" => self.inbox.lists(&self.target, &[Kind::Tool]),
-            "notifications/prompts/list_changed" => self.inbox.lists(&self.target, &[Kind::Prompt]),
+            "notifications/tools/list_changed" => inbox.lists(&self.target, &[Kind::Tool]),
+            "notifications/prompts/list_changed" => inbox.lists(&self.target, &[Kind::Prompt]),
             "notifications/resources/list_changed" => {
-                self.inbox.lists(&self.target, &[Kind::Resource, Kind::Template]);
+                inbox.lists(&self.target, &[Kind::Resource, Kind::Template]);
             }
             _ => tracing::debug!("a message outside any call was dropped"),
         }

@@ -36,17 +36,17 @@ pub(super) async fn ask(driver: &Streamable, ask: &Ask<'_>, deadline: Deadline) 
                 deadline.within(Box::pin(driver.sessions.get(ask.caller()))).await?.map_err(Failure::from)?
             }
         };
-        if let Some(caller) = ask.caller().filter(|caller| caller.session.is_some())
-            && !session.is_listening()
-        {
-            deadline.within(Box::pin(driver.ears.open(caller, &session))).await?;
+        let asks = ask.asks(driver.endpoint.roots(), driver.endpoint.deps.limits.questions);
+        // Without an id the stream would be that of everyone who uses the server.
+        if let Some(caller) = ask.caller().filter(|_| session.mark().is_some() && !session.is_listening()) {
+            deadline.within(Box::pin(driver.ears.open(caller, &session, asks.may))).await?;
         }
         if let Some(level) = level.filter(|level| session.lacks(*level)) {
             deadline.within(Box::pin(session.set_level(level))).await?;
         }
         let id = driver.endpoint.next_id();
-        let unfinished = Unfinished::new(session.clone(), id);
-        let received = match session.post(ask, id, &deadline).await {
+        let mut unfinished = Unfinished::new(session.clone(), id);
+        let received = match unfinished.begun(session.post(ask, id, &deadline)).await {
             Ok(received) => received,
             Err(error) => {
                 if error.nothing_sent() {
@@ -66,7 +66,6 @@ pub(super) async fn ask(driver: &Streamable, ask: &Ask<'_>, deadline: Deadline) 
             healed = true;
             continue;
         }
-        let asks = ask.asks(driver.endpoint.roots(), driver.endpoint.deps.limits.questions);
         let mark = session.mark();
         return reply(received, ask.relay(id, asks), Peer::Session(unfinished), deadline)
             .map(|reply| reply.marked(mark))

@@ -12,9 +12,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::answer::{Answer, Received};
+use super::calls::Calls;
 use super::endpoint::{Endpoint, PROTOCOL_VERSION, Parcel, RESUME_FROM, Repeat, SESSION_ID};
 use crate::ask::Ask;
 use crate::deadline::Deadline;
+use crate::question::Kind;
 use crate::relay::answer_to_server;
 use crate::{Level, Mark, ServerFacts, UpstreamError, facts, params};
 
@@ -34,6 +36,7 @@ pub(super) struct Session {
     setting_level: tokio::sync::Mutex<()>,
     last: Mutex<Last>,
     answers: Arc<Semaphore>,
+    calls: Calls,
     /// Whether its own stream is being listened to.
     listening: AtomicBool,
     over: CancellationToken,
@@ -64,6 +67,7 @@ impl Session {
             setting_level: tokio::sync::Mutex::default(),
             last: Mutex::new(Last { at: Instant::now(), principal }),
             answers: Arc::new(Semaphore::new(ANSWERS_MAX)),
+            calls: Calls::default(),
             listening: AtomicBool::new(false),
             over: CancellationToken::new(),
         }
@@ -77,6 +81,11 @@ impl Session {
     /// Names the session; `None` where there is none: whatever is asked then has no other place to be asked in.
     pub(super) fn mark(&self) -> Option<Mark> {
         self.id.is_some().then_some(self.mark)
+    }
+
+    /// The calls in progress within it.
+    pub(super) fn calls(&self) -> &Calls {
+        &self.calls
     }
 
     /// The revision that the server chose.
@@ -238,11 +247,22 @@ impl Session {
             tracing::warn!(target.name = %self.endpoint.target.name, "the server asks faster than it takes answers");
             return;
         };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let session = self.clone();
-        tokio::spawn(async move {
+        runtime.spawn(async move {
             session.tell(answer).await;
             drop(turn);
         });
+    }
+
+    /// Takes what the server asks on the session's own stream to the only call in progress; there is nobody else to ask.
+    pub(super) fn asked(self: &Arc<Self>, request: mcp::Request) {
+        let is_question = Kind::of(request.method.as_str(), &request.params).is_some();
+        let request = Box::new(request);
+        let left = if is_question { self.calls.hand(request) } else { Err(request) };
+        if let Err(request) = left {
+            self.answer_alone(&request);
+        }
     }
 
     /// Answers a request of the server that belongs to no call.

@@ -1,10 +1,14 @@
 //! A call whose answer is on its way: judges each message, answers the server's own requests, and cancels the call when
 //! nobody waits for it any more.
 
+use std::future::pending;
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use mcp::{Body, Message, Payload, Request};
-use tokio::time::sleep;
+use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
 
 use super::answer::{Answer, Received};
 use super::events::EventStream;
@@ -13,6 +17,9 @@ use crate::deadline::Deadline;
 use crate::question::{Kind, Pause, Question};
 use crate::relay::{Relay, Verdict, refusal};
 use crate::{Event, Reply, UpstreamError};
+
+/// How long after a question beside it the head of an answer may come.
+const HEAD: Duration = Duration::from_secs(1);
 
 /// A call whose answer is being streamed.
 pub(crate) struct CallStream {
@@ -45,30 +52,85 @@ pub(super) enum Peer {
 /// A request that a legacy server has, or may have, and has not answered. Dropped, it cancels the request.
 pub(super) struct Unfinished {
     session: Arc<Session>,
-    id: Option<u64>,
+    id: u64,
+    /// What the server asks beside the answer's own stream.
+    beside: mpsc::Receiver<Box<Request>>,
+    /// What it asked just before that stream began.
+    early: Option<Box<Request>>,
+    state: State,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Open,
+    Finished,
 }
 
 impl Unfinished {
     /// Before the request is sent.
     pub(super) fn new(session: Arc<Session>, id: u64) -> Self {
-        Self { session, id: Some(id) }
+        let beside = session.calls().begin(id);
+        Self { session, id, beside, early: None, state: State::Open }
+    }
+
+    /// Waits until the answer begins. A question that comes before has to be followed by its head at once: who answers with one
+    /// JSON body says nothing until it is done, and would wait for the answer to its question until the call is over.
+    pub(super) async fn begun<T>(&mut self, answer: impl Future<Output = T>) -> T {
+        let mut answer = pin!(answer);
+        loop {
+            let request = tokio::select! {
+                biased;
+                begun = &mut answer => return begun,
+                request = self.beside() => request,
+            };
+            match timeout(HEAD, &mut answer).await {
+                Ok(begun) => {
+                    self.early = Some(request);
+                    return begun;
+                }
+                Err(_) => self.session.answer_alone(&request),
+            }
+        }
+    }
+
+    /// What the server asks beside the answer's own stream. Cancel safe.
+    async fn beside(&mut self) -> Box<Request> {
+        if let Some(early) = self.early.take() {
+            return early;
+        }
+        match self.beside.recv().await {
+            Some(request) => request,
+            None => pending().await,
+        }
     }
 
     /// The request has its answer, or was never sent.
     pub(super) fn finish(mut self) {
-        self.id = None;
+        self.state = State::Finished;
     }
 }
 
 impl Drop for Unfinished {
     fn drop(&mut self) {
-        if let Some(id) = self.id {
-            self.session.cancel(id);
+        self.session.calls().end(self.id);
+        while let Some(request) = self.early.take().or_else(|| self.beside.try_recv().ok()) {
+            self.session.answer_alone(&request);
+        }
+        if self.state == State::Open {
+            self.session.cancel(self.id);
         }
     }
 }
 
 impl Peer {
+    /// What the server asks beside the call's own stream. Cancel safe.
+    async fn beside(&mut self) -> Box<Request> {
+        match self {
+            Self::Silent => pending().await,
+            Self::Session(unfinished) => unfinished.beside().await,
+        }
+    }
+
     fn answer(&self, answer: Payload) {
         match self {
             Self::Silent => tracing::debug!("a server asked its client something it may not ask; dropped"),
@@ -126,15 +188,13 @@ impl CallStream {
     /// The next message, for which the server has its time, unless it waits for an answer itself.
     async fn hear(&mut self) -> Result<Heard, UpstreamError> {
         let events = self.events.as_mut().ok_or(UpstreamError::Cancelled)?;
-        let message = if self.asked > 0 && self.pause.is_open() {
-            let unbounded = Deadline::none();
-            tokio::select! {
-                biased;
-                message = events.next(&unbounded) => message?,
-                () = self.pause.over() => return Ok(Heard::Resolved),
-            }
-        } else {
-            events.next(&self.deadline.later(self.pause.total())).await?
+        let waits = self.asked > 0 && self.pause.is_open();
+        let deadline = if waits { Deadline::none() } else { self.deadline.later(self.pause.total()) };
+        let message = tokio::select! {
+            biased;
+            message = events.next(&deadline) => message?,
+            request = self.peer.beside() => Some(Message::Request(*request)),
+            () = self.pause.over(), if waits => return Ok(Heard::Resolved),
         };
         Ok(message.map_or(Heard::End, Heard::Message))
     }
