@@ -1,6 +1,7 @@
 //! What may not change while the process runs.
 
 use crate::model::Snapshot;
+use crate::section::root::default_public_url;
 
 /// The keys whose change takes effect only after a restart: sockets are bound, the store is open, and what was made of
 /// these keys is in use. Empty when `new` may replace `old`.
@@ -10,7 +11,7 @@ pub fn restart_needed(old: &Snapshot, new: &Snapshot) -> Vec<&'static str> {
     let changed = [
         ("listen", old.listen != new.listen),
         ("admin.listen", old.admin_listen != new.admin_listen),
-        ("public_url", old.public_url != new.public_url),
+        ("public_url", old.public_url != new.public_url && !(follows_listen(old) && follows_listen(new))),
         ("data_dir", old.data_dir != new.data_dir),
         ("egress.allow", old.egress != new.egress),
         ("limits.in_flight", before.in_flight != after.in_flight),
@@ -22,4 +23,9 @@ pub fn restart_needed(old: &Snapshot, new: &Snapshot) -> Vec<&'static str> {
         ("limits.drain", before.drain != after.drain),
     ];
     changed.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
+}
+
+/// Whether the origin is what it is without a word of the operator's: then only `listen` has been changed.
+fn follows_listen(snapshot: &Snapshot) -> bool {
+    default_public_url(snapshot.listen).as_ref() == Some(&snapshot.public_url)
 }

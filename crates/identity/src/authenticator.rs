@@ -15,6 +15,7 @@ use crate::jose::{Token, Typ};
 use crate::key_source::{KeySource, Published};
 use crate::key_sources::KeySources;
 use crate::metadata::{Document, Resource};
+use crate::names::Names;
 use crate::principal::Principal;
 use crate::verified_cache::{Entry, TokenDigest, VerifiedCache};
 
@@ -93,7 +94,7 @@ impl Authenticator {
             .iter()
             .enumerate()
             .find(|(_, authorizer)| authorizer.source.is_issuer(iss))
-            .ok_or(Reason::Issuer)?;
+            .ok_or_else(|| unknown_issuer(iss, authorizers))?;
         let (principal, keys) = authorizer.verify(parsed, now).await?;
         let principal = Arc::new(principal);
         let entry = Entry {
@@ -198,6 +199,11 @@ impl From<Reason> for Rejection {
     fn from(reason: Reason) -> Self {
         Self::InvalidToken(reason)
     }
+}
+
+fn unknown_issuer(iss: &str, authorizers: &[Authorizer]) -> Reason {
+    let known: Vec<_> = authorizers.iter().map(|authorizer| authorizer.source.issuer()).collect();
+    Reason::Issuer { token: Names::of([iss]), known: Names::of(known.iter().map(String::as_str)) }
 }
 
 fn refuse_duplicates(authorizers: &[Authorizer]) -> Result<(), IdentityError> {

@@ -4,6 +4,7 @@
 use http::StatusCode;
 
 use crate::metadata::Resource;
+use crate::names::Names;
 
 /// Why a request has no principal.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,7 +28,7 @@ pub enum Rejection {
 
 /// Which check a token failed. Goes to the log and the audit trail; never into an answer, where it would teach
 /// a forger.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Reason {
     /// More than [`crate::TOKEN_BYTES_MAX`] bytes.
     #[error("the token is too long")]
@@ -39,8 +40,13 @@ pub enum Reason {
     #[error("the token's algorithm is not that of a key of its issuer")]
     Algorithm,
     /// No authorizer of this gateway has the token's `iss`.
-    #[error("the token's issuer is not one of this gateway's")]
-    Issuer,
+    #[error("the token's issuer is {token}; this gateway takes tokens of {known}")]
+    Issuer {
+        /// `iss` of the token, which nobody has verified.
+        token: Names,
+        /// Those of the authorizers.
+        known: Names,
+    },
     /// The issuer publishes no key of that id.
     #[error("the token's key is not one of its issuer's")]
     Key,
@@ -63,8 +69,13 @@ pub enum Reason {
     #[error("the token is not valid yet")]
     NotYetValid,
     /// `aud` names somebody else.
-    #[error("the token is for another audience")]
-    Audience,
+    #[error("the token's audience is {token}; this gateway takes tokens for {expected}")]
+    Audience {
+        /// `aud` of the token.
+        token: Names,
+        /// What one of them should be.
+        expected: Names,
+    },
     /// The client is not one of those configured.
     #[error("the token's client is not allowed here")]
     Client,

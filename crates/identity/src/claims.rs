@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::{Map, Value};
 
 use crate::challenge::Reason;
+use crate::names::Names;
 use crate::principal::Verified;
 
 /// How far the issuer's clock may be ahead of ours or behind.
@@ -34,8 +35,9 @@ pub(crate) fn judge(
     audience: &Audience,
     now: SystemTime,
 ) -> Result<Verified, Reason> {
-    if claims.get("iss").and_then(Value::as_str) != Some(issuer) {
-        return Err(Reason::Issuer);
+    let iss = claims.get("iss").and_then(Value::as_str);
+    if iss != Some(issuer) {
+        return Err(Reason::Issuer { token: Names::of(iss), known: Names::of([issuer]) });
     }
     kind(&claims)?;
     let expires_at = time(&claims, "exp")?.ok_or(Reason::Claim("exp"))?;
@@ -50,7 +52,8 @@ pub(crate) fn judge(
     let audiences = texts(&claims, "aud")?;
     match audience {
         Audience::OneOf(ours) if !audiences.iter().any(|theirs| ours.iter().any(|our| our == theirs)) => {
-            return Err(Reason::Audience);
+            let expected = Names::of(ours.iter().map(String::as_str));
+            return Err(Reason::Audience { token: Names::of(audiences), expected });
         }
         Audience::OneOf(_) | Audience::Unchecked => {}
     }

@@ -16,6 +16,7 @@ mod jwk;
 mod key_source;
 mod key_sources;
 mod metadata;
+mod names;
 mod principal;
 mod verified_cache;
 
@@ -26,4 +27,5 @@ pub use claims::LEEWAY;
 pub use error::IdentityError;
 pub use key_sources::{KeySources, KeyStatus, LocalIssuer};
 pub use metadata::{METADATA_ROOT, Resource};
+pub use names::Names;
 pub use principal::{Principal, PrincipalKey, UserKey, Verified};

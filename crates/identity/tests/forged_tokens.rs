@@ -387,9 +387,19 @@ async fn the_audience_is_exactly_this_gateway() {
         json!(format!("legal {GATEWAY}")),
     ] {
         let result = stage.call(&stage.token(json!({ "aud": aud }))).await;
-        assert_eq!(stage.assert_invalid(result, &aud.to_string()), Reason::Audience);
+        let reason = stage.assert_invalid(result, &aud.to_string());
+        assert!(matches!(reason, Reason::Audience { .. }), "{aud}: {reason}");
     }
     stage.call(&stage.token(json!({ "aud": ["legal", GATEWAY] }))).await.unwrap();
+    let result = stage.call(&stage.token(json!({ "aud": ["legal", "finance"] }))).await;
+    let reason = stage.assert_invalid(result, "others").to_string();
+    assert_eq!(
+        reason,
+        format!("the token's audience is `legal`, `finance`; this gateway takes tokens for `{GATEWAY}`")
+    );
+    let result = stage.call(&stage.token(json!({ "aud": null }))).await;
+    let reason = stage.assert_invalid(result, "nobody").to_string();
+    assert!(reason.starts_with("the token's audience is missing; "), "{reason}");
 }
 
 #[tokio::test]
@@ -427,7 +437,10 @@ async fn the_issuer_is_exact() {
         "",
     ] {
         let result = stage.call(&stage.token(json!({ "iss": iss }))).await;
-        assert_eq!(stage.assert_invalid(result, iss), Reason::Issuer);
+        let reason = stage.assert_invalid(result, iss).to_string();
+        let said =
+            format!("the token's issuer is `{iss}`; this gateway takes tokens of `https://idp.example`");
+        assert_eq!(reason, said);
     }
 }
 

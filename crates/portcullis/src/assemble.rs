@@ -22,6 +22,7 @@ use tokio_util::task::TaskTracker;
 use upstream::{Deps, Upstream};
 use url::Url;
 
+use crate::claim::Claim;
 use crate::failure::Failure;
 
 /// What outlives a reload. Clones share it.
@@ -43,6 +44,7 @@ pub(crate) struct Inner {
     pub(crate) sources: KeySources,
     /// Runs only where a gateway takes its tokens: it refuses to on anything but loopback.
     dev_issuer: Option<DevIssuer>,
+    _claim: Claim,
 }
 
 impl House {
@@ -54,6 +56,7 @@ impl House {
         let dir = &snapshot.data_dir;
         std::fs::create_dir_all(dir)
             .map_err(|error| Failure::of(format!("`data_dir` {} cannot be made", dir.display()), &error))?;
+        let claim = Claim::on(dir)?;
         let in_dir =
             |error: &dyn std::fmt::Display| Failure::of(format!("{} cannot be used", dir.display()), error);
         let keyring = Keyring::open(dir).map_err(|error| in_dir(&error))?;
@@ -76,6 +79,7 @@ impl House {
             operator,
             broker: Arc::new(Broker::new(sts)),
             dev_issuer,
+            _claim: claim,
             snapshot: ArcSwap::from_pointee(snapshot),
         })))
     }

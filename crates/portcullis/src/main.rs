@@ -4,6 +4,7 @@
 
 mod assemble;
 mod check;
+mod claim;
 mod cli;
 mod demo;
 mod environment;

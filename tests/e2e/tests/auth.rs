@@ -450,3 +450,27 @@ fn claims(token: &str) -> Result<Value> {
     let payload = token.split('.').nth(1).unwrap_or_default();
     Ok(serde_json::from_slice(&base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(payload)?)?)
 }
+
+#[tokio::test]
+async fn a_foreign_audience_or_issuer_is_named_in_the_log_and_not_in_the_answer() -> Result<()> {
+    let site = Site::start().await?;
+    let mut foreign = site.idp.claims("alice", AUDIENCE);
+    foreign["iss"] = json!("https://other-issuer.example");
+    for (token, named) in [
+        (site.idp.token("alice", "other-audience"), ["other-audience", AUDIENCE]),
+        (idp::sign(&idp::header(), &foreign), ["https://other-issuer.example", &site.idp.issuer()]),
+    ] {
+        let reply = site.with(&token).await?;
+        assert_eq!(reply.status, 401);
+        let answer = format!("{:?} {}", reply.headers, reply.text());
+        ensure!(!answer.contains("other-"), "{answer}");
+        let said = |log: &str| {
+            log.lines().any(|line| {
+                line.contains("not authenticated")
+                    && named.iter().all(|name| line.contains(&format!("`{name}`")))
+            })
+        };
+        site.gateway.wait_for_log(said).await?;
+    }
+    Ok(())
+}

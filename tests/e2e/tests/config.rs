@@ -254,3 +254,17 @@ async fn the_demo_walks_its_own_tour() -> Result<()> {
     assert_eq!(outcome.code, Some(0), "{}\n{}", outcome.stdout, outcome.stderr);
     Ok(())
 }
+
+#[tokio::test]
+async fn a_second_gateway_on_one_data_dir_does_not_start() -> Result<()> {
+    let gateway = Gateway::start(&corp(&[plain("backend", "http://127.0.0.1:9/mcp")])).await?;
+    let folder = gateway.folder();
+    let other = std::fs::read_to_string(folder.path().join("portcullis.yaml"))?
+        .replace(&gateway.address().to_string(), "127.0.0.1:0")
+        .replace(&gateway.admin().address.to_string(), "127.0.0.1:0");
+    std::fs::write(folder.path().join("other.yaml"), other)?;
+    let outcome = gateway::run(folder.path(), &["serve", "-c", "other.yaml"]).await?;
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    ensure!(outcome.stderr.contains("is in use: another gateway runs there; stop it"), "{outcome:?}");
+    Ok(())
+}

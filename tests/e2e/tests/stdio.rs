@@ -220,3 +220,15 @@ async fn users_do_not_share_a_child_unless_it_is_written() -> Result<()> {
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn a_child_that_cannot_start_is_announced_once() -> Result<()> {
+    let folder = Arc::new(tempfile::tempdir()?);
+    let script = "echo $$ >> pids; exit 1";
+    let broken = target("child", &format!("mcp: {{ command: sh, args: [\"-c\", \"{script}\"] }}"));
+    let gateway = Gateway::start_in(folder.clone(), &corp(&[broken]), &[]).await?;
+    eventually("it was tried again", async || Ok((pids(folder.path()).len() >= 4).then_some(()))).await?;
+    let announced = gateway.log().lines().filter(|line| line.contains("starting a child process")).count();
+    assert_eq!(announced, 1, "{}", gateway.log());
+    Ok(())
+}

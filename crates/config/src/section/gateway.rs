@@ -148,9 +148,8 @@ fn order(section: &Section<'_>, versions: Option<Vec<Version>>) -> Vec<Version> 
 fn warn_about_absent(section: &Section<'_>) {
     if !section.has("streaming") && !section.has_like("streaming") {
         let problem = Problem::new(
-            "streaming is off: no progress, no log messages and no change notices reach clients, nor questions those up to \
-             2025-11-25, GET is refused, \
-             and 2024-11-05 clients cannot connect",
+            "streaming is off: clients hear of no progress, no log messages and no changes; those up to 2025-11-25 cannot be \
+             asked anything; those of 2024-11-05 cannot connect",
         );
         section.warn(
             "streaming",
@@ -159,8 +158,8 @@ fn warn_about_absent(section: &Section<'_>) {
     }
     if !section.has("sessions") && !section.has_like("sessions") {
         let problem = Problem::new(
-            "sessions are off: servers keep no state between the calls of a client and cannot ask clients up to 2025-11-25, \
-             `logging/setLevel` has no effect, and clients before 2026-07-28 are told of no change",
+            "sessions are off: clients up to 2025-11-25 cannot be asked anything, hear of no changes, and cannot set a log \
+             level; servers keep nothing between two calls of a client",
         );
         section.warn("sessions", problem.help("write `sessions: {}`, or `sessions: off` to leave them off"));
     }

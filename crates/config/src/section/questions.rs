@@ -14,8 +14,12 @@ const ROOT_BYTES_MAX: usize = 4096;
 
 /// `off`, `false`, or a map whose keys all have defaults.
 pub(crate) fn sampling() -> impl Form<Out = Option<Sampling>> {
-    let off = choice_or(&[("off", None), ("false", None)], "a map")
-        .hint(|written| matches!(written, "true" | "on" | "yes").then(|| "write `sampling: {}`".to_owned()));
+    let off = choice_or(&[("off", None), ("false", None)], "a map").hint(|written| {
+        Some(match written {
+            "true" | "on" | "yes" | "allow" => "write `sampling: {}`".to_owned(),
+            _ => "write `sampling: { max_tokens: 4096 }`, or `sampling: {}` for the defaults".to_owned(),
+        })
+    });
     Either(off, block(read))
 }
 

@@ -84,7 +84,8 @@ pub(crate) fn read(section: &mut Section<'_>) -> Option<Snapshot> {
     })
 }
 
-fn default_public_url(listen: SocketAddr) -> Option<Url> {
+/// The origin clients use where none is written.
+pub(crate) fn default_public_url(listen: SocketAddr) -> Option<Url> {
     Url::parse(&format!("http://{listen}")).ok()
 }
 

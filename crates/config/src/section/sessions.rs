@@ -15,8 +15,12 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 /// `off`, `false`, or a map whose keys all have defaults.
 pub(crate) fn form() -> impl Form<Out = Option<Sessions>> {
-    let off = choice_or(&[("off", None), ("false", None)], "a map")
-        .hint(|written| matches!(written, "true" | "on" | "yes").then(|| "write `sessions: {}`".to_owned()));
+    let off = choice_or(&[("off", None), ("false", None)], "a map").hint(|written| {
+        Some(match written {
+            "true" | "on" | "yes" => "write `sessions: {}`".to_owned(),
+            _ => "write `sessions: { timeout: 1h }`, or `sessions: {}` for the defaults".to_owned(),
+        })
+    });
     Either(off, block(read))
 }
 

@@ -280,8 +280,14 @@ fn a_reload_may_change_everything_but_what_was_made_at_the_start() {
     let other = in_gateway("instructions: other\nstreaming: false").replace("  a:", "  b:");
     assert!(restart_needed(&snapshot(SOUND), &snapshot(&other)).is_empty());
     let moved = on_top("listen: 127.0.0.1:1\nadmin: { listen: 127.0.0.1:2 }\ndata_dir: /elsewhere");
-    let all = ["listen", "admin.listen", "public_url", "data_dir"];
-    assert_eq!(restart_needed(&snapshot(SOUND), &snapshot(&moved)), all, "`public_url` follows `listen`");
+    let all = ["listen", "admin.listen", "data_dir"];
+    assert_eq!(
+        restart_needed(&snapshot(SOUND), &snapshot(&moved)),
+        all,
+        "`public_url` only follows `listen`"
+    );
+    let named = on_top("listen: 127.0.0.1:1\npublic_url: http://localhost:1");
+    assert_eq!(restart_needed(&snapshot(SOUND), &snapshot(&named)), ["listen", "public_url"]);
 }
 
 #[test]

@@ -15,8 +15,26 @@ fn a_switch_where_a_map_belongs_gets_the_map() {
     for written in ["true", "on", "yes"] {
         assert_eq!(help(&in_gateway(&format!("sessions: {written}"))), "write `sessions: {}`");
     }
-    assert_eq!(help(&in_gateway("sessions: maybe")), "");
+    for written in ["true", "on", "yes", "allow"] {
+        assert_eq!(
+            help(&in_target(&format!("mcp: {{ url: http://127.0.0.1:9 }}\nsampling: {written}"))),
+            "write `sampling: {}`"
+        );
+    }
     assert_eq!(help(&in_gateway("inbound: dev")), "write `inbound: { jwt: { issuer: dev } }`");
+}
+
+#[test]
+fn a_value_where_a_map_belongs_gets_a_map_with_values() {
+    let sessions = "write `sessions: { timeout: 1h }`, or `sessions: {}` for the defaults";
+    let sampling = "write `sampling: { max_tokens: 4096 }`, or `sampling: {}` for the defaults";
+    for written in ["5s", "maybe"] {
+        assert_eq!(help(&in_gateway(&format!("sessions: {written}"))), sessions);
+        assert_eq!(
+            help(&in_target(&format!("mcp: {{ url: http://127.0.0.1:9 }}\nsampling: {written}"))),
+            sampling
+        );
+    }
 }
 
 #[test]

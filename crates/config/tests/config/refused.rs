@@ -172,7 +172,8 @@ fn session_times_are_bounded() {
     );
     refused(
         &in_gateway("sessions: maybe"),
-        "p.yaml:3:15: gateways.a.sessions: must be `off` or `false` or a map, is `maybe`",
+        "p.yaml:3:15: gateways.a.sessions: must be `off` or `false` or a map, is `maybe`\n  \
+         help: write `sessions: { timeout: 1h }`, or `sessions: {}` for the defaults",
     );
     refused(
         &in_gateway("sessions: [1h]"),

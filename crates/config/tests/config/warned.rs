@@ -6,12 +6,11 @@ use crate::{in_gateway, in_target, on_top, warned};
 fn what_is_off_and_not_written_is_said_in_one_line() {
     warned(
         "gateways:\n  a:\n    inbound: none\n    targets: { t: { mcp: { url: http://127.0.0.1:9 } } }\n",
-        "p.yaml:2:3: warning: gateways.a: streaming is off: no progress, no log messages and no change notices reach clients, \
-         nor questions those up to 2025-11-25, GET is refused, and 2024-11-05 clients cannot connect\n  \
+        "p.yaml:2:3: warning: gateways.a: streaming is off: clients hear of no progress, no log messages and no changes; \
+         those up to 2025-11-25 cannot be asked anything; those of 2024-11-05 cannot connect\n  \
          help: write `streaming: true`, or `streaming: false` to leave it off\n\
-         p.yaml:2:3: warning: gateways.a: sessions are off: servers keep no state between the calls of a client and \
-         cannot ask clients up to 2025-11-25, `logging/setLevel` has no effect, and clients before 2026-07-28 are told of \
-         no change\n  \
+         p.yaml:2:3: warning: gateways.a: sessions are off: clients up to 2025-11-25 cannot be asked anything, hear of no \
+         changes, and cannot set a log level; servers keep nothing between two calls of a client\n  \
          help: write `sessions: {}`, or `sessions: off` to leave them off",
     );
     warned(&in_gateway("streaming: false\nsessions: off"), "");

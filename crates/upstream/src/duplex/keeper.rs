@@ -6,6 +6,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::connection::Connection;
+use super::opener::Attempt;
 use super::pool::Connections;
 use super::slot::{Opening, Rest, Slot, before_sending, passes};
 use crate::{Affinity, Caller, UpstreamError};
@@ -64,10 +65,14 @@ impl Keeper {
     }
 
     async fn open(&self, rest: Option<Rest>) -> Result<Connection, UpstreamError> {
-        if let Some(rest) = rest {
-            sleep(rest.left()).await;
-        }
-        self.pool.open(self.affinity, self.caller.as_ref()).await
+        let attempt = match rest {
+            Some(rest) => {
+                sleep(rest.left()).await;
+                if rest.failures == 0 { Attempt::First } else { Attempt::Again }
+            }
+            None => Attempt::First,
+        };
+        self.pool.open(self.affinity, self.caller.as_ref(), attempt).await
     }
 
     fn rest(&self, failures: u32, error: &UpstreamError) {

@@ -87,6 +87,7 @@ impl Opener {
         affinity: Affinity,
         caller: Option<&Caller>,
         (limit, roots): (Duration, Option<Raw>),
+        attempt: Attempt,
         (tally, tasks): (&Arc<Tally>, &TaskTracker),
     ) -> Result<Connection, UpstreamError> {
         let deadline = Instant::now() + limit;
@@ -99,6 +100,7 @@ impl Opener {
                 introduce(link, (Era::Legacy, &about), deadline, tally).await
             }
             Self::Stdio { program, era, places } => {
+                attempt.announce(program);
                 let start = async |era| {
                     let place = place(places, affinity, deadline).await?;
                     let (link, printed) = stdio::spawn(program, place, tasks)?;
@@ -114,6 +116,26 @@ impl Opener {
                 era.note(opened.as_ref().ok().map(|connection| connection.version().era()));
                 opened
             }
+        }
+    }
+}
+
+/// Whether a connection is opened in a series of failures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Attempt {
+    /// It is not.
+    First,
+    /// It is.
+    Again,
+}
+
+impl Attempt {
+    /// Whoever looks after the gateway reads of the first one; of those after it they would read all day.
+    fn announce(self, program: &Program) {
+        let (name, command) = (&*program.server, &program.stdio.command);
+        match self {
+            Self::First => tracing::info!(target.name = name, command, "starting a child process"),
+            Self::Again => tracing::debug!(target.name = name, command, "starting a child process again"),
         }
     }
 }

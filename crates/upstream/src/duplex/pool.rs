@@ -16,7 +16,7 @@ use url::Url;
 use super::connection::{Connection, Lease, NewRequest};
 use super::keeper::Keeper;
 use super::link::Tally;
-use super::opener::Opener;
+use super::opener::{Attempt, Opener};
 use super::slot::{Opening, Slot};
 use super::sse;
 use super::stdio::Program;
@@ -283,10 +283,11 @@ impl Connections {
         &self,
         affinity: Affinity,
         caller: Option<&Caller>,
+        attempt: Attempt,
     ) -> Result<Connection, UpstreamError> {
         let limit = self.0.connect_timeout;
         let roots = self.0.roots.clone();
-        self.0.opener.open(affinity, caller, (limit, roots), (&self.0.tally, &self.0.tasks)).await
+        self.0.opener.open(affinity, caller, (limit, roots), attempt, (&self.0.tally, &self.0.tasks)).await
     }
 
     /// How long a connection may take to be opened.

@@ -49,7 +49,6 @@ pub(in crate::duplex) fn spawn(
     place: Option<OwnedSemaphorePermit>,
     tasks: &TaskTracker,
 ) -> Result<(Link, LastLine), UpstreamError> {
-    tracing::info!(target.name = %program.server, command = program.stdio.command, "starting a child process");
     let mut child = command(&program.stdio).spawn().map_err(|error| cannot_run(program, &error))?;
     let (Some(stdin), Some(stdout), Some(printed)) =
         (child.stdin.take(), child.stdout.take(), child.stderr.take())
