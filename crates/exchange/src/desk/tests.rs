@@ -92,6 +92,32 @@ async fn call_that_nobody_comes_back_to_is_given_up() {
     assert!(desk.is_empty());
 }
 
+#[tokio::test(start_paused = true)]
+async fn call_that_is_claimed_as_its_time_ends_is_handed_out_once_at_most_and_its_place_comes_back() {
+    let (desk, _, _folder) = desk(BOUNDS);
+    for _ in 0..BOUNDS.per_principal * 2 {
+        let (id, owner) = park(&desk, "alice").unwrap();
+        let mut first = std::pin::pin!(desk.claim(principal("alice"), &id, &owner));
+        tokio::select! {
+            biased;
+            early = &mut first => panic!("its keeper has not run: {early:?}"),
+            () = std::future::ready(()) => {}
+        }
+        // From here on its keeper finds both at once: that it is claimed, and that its time is over.
+        tokio::time::advance(BOUNDS.patience).await;
+        assert_eq!(desk.claim(principal("alice"), &id, &owner).await.unwrap_err(), Stale);
+        assert!(first.await.is_ok());
+
+        // Here two come in the very moment in which its time is over.
+        let (id, owner) = park(&desk, "alice").unwrap();
+        tokio::time::sleep(BOUNDS.patience).await;
+        let again = || desk.claim(principal("alice"), &id, &owner);
+        let claims = tokio::join!(again(), again());
+        assert!(!matches!(claims, (Ok(_), Ok(_))), "{claims:?}");
+        assert!(desk.is_empty());
+    }
+}
+
 #[tokio::test]
 async fn desk_that_is_closed_keeps_nothing() {
     let (desk, _, _folder) = desk(BOUNDS);

@@ -7,6 +7,8 @@ use crate::duplex::link::Outgoing;
 use crate::relay::{Asks, Relay};
 use crate::{Abilities, Logs, ProgressToken};
 
+mod races;
+
 struct Bench {
     table: Table,
     tally: Arc<Tally>,
@@ -24,11 +26,16 @@ impl Bench {
     }
 
     fn open(&mut self, id: u64, role: Role) -> Arc<Waiter> {
+        let waiter = self.unsent(id, role);
+        assert!(waiter.begin_write());
+        waiter.written();
+        waiter
+    }
+
+    fn unsent(&mut self, id: u64, role: Role) -> Arc<Waiter> {
         let progress = Some(ProgressToken::new(Raw::string("theirs")));
         let relay = Relay { id, progress, logs: Logs::ServersChoice, asks: self.asks.clone() };
         let waiter = Waiter::new(relay, role, Arc::new(Notify::new()), self.mailbox.downgrade());
-        assert!(waiter.begin_write());
-        waiter.written();
         self.table.open(waiter.clone());
         waiter
     }
