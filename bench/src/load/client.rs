@@ -114,3 +114,24 @@ fn state(body: &[u8]) -> Option<&str> {
     let length = memmem::find(&body[at..], b"\"")?;
     std::str::from_utf8(&body[at..at + length]).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_question_of_a_stream_is_answered() {
+        let seen = br#"id: 7
+data: {"jsonrpc":"2.0","id":1,"method":"elicitation/create","params":{}}
+
+data: {"jsonrpc":"2.0","id":23,"method":"elicitation/create","params":{"_meta":{"id":9}}}"#;
+        assert_eq!(question_id(seen), Some(23));
+        assert_eq!(question_id(br#"data: {"id":1,"result":{}}"#), None);
+    }
+
+    #[test]
+    fn the_state_of_a_result_is_found() {
+        assert_eq!(state(br#"{"result":{"requestState":"a-b_c","x":1}}"#), Some("a-b_c"));
+        assert_eq!(state(br#"{"result":{}}"#), None);
+    }
+}
