@@ -10,7 +10,7 @@ pub const HELP: &str = "\
 Usage: ./run [--quick] [--only PART] [--case TEXT] [--connections N] [--rounds N] [--streams N] [--soak SECONDS]
              [--results FILE]
 
-  --quick          less than two minutes: short windows, fewer connection counts (full: less than thirty)
+  --quick          about two minutes: short windows, fewer connection counts (full: less than thirty)
   --only PART      one part: throughput, latency, sessions, start, large, streaming, questions or streams
   --case TEXT      only the closed loops whose name contains TEXT
   --connections N  the closed loops with this many connections instead of the usual numbers
@@ -68,7 +68,7 @@ impl Options {
 /// How thorough to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
-    /// Less than two minutes.
+    /// About two minutes.
     Quick,
     /// Less than thirty.
     Full,
