@@ -34,9 +34,14 @@ pub enum Front {
     Merged,
     /// In front of a modern server, for callers with a token.
     Guarded,
+    /// In front of a modern server whose list changes.
+    LiveModern,
+    /// In front of a legacy one.
+    LiveLegacy,
 }
 
 impl Front {
+    /// What is measured against direct and floor.
     pub const ALL: [Self; 4] = [Self::Modern, Self::Legacy, Self::Merged, Self::Guarded];
 
     /// Its name in the configuration.
@@ -46,6 +51,8 @@ impl Front {
             Self::Legacy => "legacy",
             Self::Merged => "merged",
             Self::Guarded => "guarded",
+            Self::LiveModern => "live-modern",
+            Self::LiveLegacy => "live-legacy",
         }
     }
 
@@ -59,14 +66,17 @@ impl Front {
 
     fn yaml(self, backend: SocketAddr) -> String {
         let inbound = if self == Self::Guarded { "{ jwt: { issuer: dev } }" } else { "none" };
-        let era = if self == Self::Legacy { "legacy" } else { "modern" };
+        let era = if matches!(self, Self::Legacy | Self::LiveLegacy) { "legacy" } else { "modern" };
+        let path = if matches!(self, Self::LiveModern | Self::LiveLegacy) { "/live/mcp" } else { "/mcp" };
         let names: Vec<_> = match self {
             Self::Merged => (0..SERVERS).map(|server| format!("t{server}")).collect(),
             _ => vec!["one".to_owned()],
         };
         let targets: String = names
             .iter()
-            .map(|name| format!("      {name}: {{ mcp: {{ url: \"http://{backend}/mcp\", era: {era} }} }}\n"))
+            .map(|name| {
+                format!("      {name}: {{ mcp: {{ url: \"http://{backend}{path}\", era: {era} }} }}\n")
+            })
             .collect();
         let head = "    streaming: true\n    sessions: { timeout: 1h }\n";
         format!("  {}:\n{head}    inbound: {inbound}\n    targets:\n{targets}", self.name())
@@ -83,7 +93,8 @@ impl Home {
         // The port of the public URL is a name only: tokens are issued for it, clients connect where the gateway says.
         let config = format!(
             "listen: 127.0.0.1:0\nadmin: {{ listen: 127.0.0.1:0 }}\npublic_url: http://127.0.0.1:8642\n\
-             data_dir: {}\nlimits: {{ sessions_per_principal: 100000 }}\ngateways:\n{gateways}",
+             data_dir: {}\nlimits: {{ sessions: 100000, sessions_per_principal: 100000, streams: 100000, \
+             streams_per_principal: 100000, connections: 100000 }}\ngateways:\n{gateways}",
             data.display()
         );
         std::fs::write(home.config(), config)?;

@@ -7,13 +7,16 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 
 pub const HELP: &str = "\
-Usage: ./run [--quick] [--only PART] [--case TEXT] [--connections N] [--rounds N] [--results FILE]
+Usage: ./run [--quick] [--only PART] [--case TEXT] [--connections N] [--rounds N] [--streams N] [--soak SECONDS]
+             [--results FILE]
 
-  --quick          less than a minute: short windows, fewer connection counts (full: less than ten)
-  --only PART      one part: throughput, latency, sessions, start, large or streams
+  --quick          about two minutes: short windows, fewer connection counts (full: less than thirty)
+  --only PART      one part: throughput, latency, sessions, start, large, streaming, questions or streams
   --case TEXT      only the closed loops whose name contains TEXT
   --connections N  the closed loops with this many connections instead of the usual numbers
   --rounds N       interleaved rounds per line of the table; at least 5 for numbers to be quoted
+  --streams N      streams that are held open (default: 10000, quick: 1000; the descriptor limit is another bound)
+  --soak SECONDS   how long they are held open (default: 300, quick: 5)
   --results FILE   where every sample goes, as JSON (default: results.json)
 
 BENCH_GATEWAY names the gateway binary to measure.";
@@ -46,14 +49,28 @@ pub struct Options {
     pub case: Option<String>,
     /// Closed loops: with this many connections instead of the usual numbers.
     pub connections: Option<usize>,
+    streams: Option<usize>,
+    soak: Option<u64>,
+}
+
+impl Options {
+    /// Streams that are held open.
+    pub fn streams(&self) -> usize {
+        self.streams.unwrap_or(self.depth.pick(1_000, 10_000))
+    }
+
+    /// How long they are.
+    pub fn soak(&self) -> Duration {
+        Duration::from_secs(self.soak.unwrap_or(self.depth.pick(5, 300)))
+    }
 }
 
 /// How thorough to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
-    /// Less than a minute.
+    /// About two minutes.
     Quick,
-    /// Less than ten.
+    /// Less than thirty.
     Full,
 }
 
@@ -93,6 +110,8 @@ pub fn role(arguments: impl Iterator<Item = String>) -> anyhow::Result<Role> {
         only: None,
         case: None,
         connections: None,
+        streams: None,
+        soak: None,
     };
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().with_context(|| format!("{argument} needs a value"));
@@ -106,6 +125,8 @@ pub fn role(arguments: impl Iterator<Item = String>) -> anyhow::Result<Role> {
             "--connections" => {
                 options.connections = Some(value()?.parse().context("--connections needs a number")?);
             }
+            "--streams" => options.streams = Some(value()?.parse().context("--streams needs a number")?),
+            "--soak" => options.soak = Some(value()?.parse().context("--soak needs a number of seconds")?),
             "--rounds" => options.rounds = value()?.parse().context("--rounds needs a number")?,
             "--results" => options.results = PathBuf::from(value()?),
             other => bail!("`{other}` is no option\n\n{HELP}"),

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::part::{Large, Latency, Line, Results};
+use crate::part::{First, Large, Latency, Line, Results, Streaming, Streams};
 use crate::stats::Spread;
 
 /// Every number, as JSON.
@@ -16,20 +16,24 @@ pub fn text(results: &Results) -> String {
         "\nMedians of {} interleaved rounds ({}), least to greatest in brackets. Everything shares {} processors.\n",
         results.rounds, results.depth, results.processors
     );
-    throughput(&mut text, &results.throughput);
+    throughput(&mut text, "closed loop", &results.throughput);
+    throughput(&mut text, "questions", &results.questions);
+    if let Some(streaming) = &results.streaming {
+        of_streaming(&mut text, streaming);
+    }
     latency(&mut text, &results.latency);
     rest(&mut text, results);
     text
 }
 
-fn throughput(text: &mut String, lines: &[Line]) {
+fn throughput(text: &mut String, heading: &str, lines: &[Line]) {
     if lines.is_empty() {
         return;
     }
     let _ = writeln!(
         text,
         "\n{:<21} {:>5} | {:>8} {:>8} {:>8} | {:>9} {:>18} | {:>18} {:>20} | {:>13} {:>18}",
-        "closed loop",
+        heading,
         "conns",
         "direct/s",
         "floor/s",
@@ -116,17 +120,51 @@ fn rest(text: &mut String, results: &Results) {
         let _ = writeln!(text, "\n{}", of_large(large));
     }
     for streams in &results.streams {
+        let _ = writeln!(text, "\n{}", of_streams(streams));
+    }
+}
+
+fn of_streaming(text: &mut String, streaming: &Streaming) {
+    throughput(text, &format!("{} events a call", streaming.events), &streaming.lines);
+    for line in &streaming.first {
+        of_first(text, line);
+    }
+    for crowd in &streaming.crowd {
         let _ = writeln!(
             text,
-            "\n{} concurrent streams ({}): {} of {} events arrived, {:.1} s, peak of {:.0} bytes per stream.",
-            streams.streams,
-            streams.era,
-            streams.events,
-            streams.events_sent,
-            streams.seconds,
-            streams.peak_bytes
+            "\n{} streaming calls at a time ({}): {} of {} events arrived, {:.1} s, peak of {:.0} bytes per stream.",
+            crowd.streams, crowd.era, crowd.events, crowd.events_sent, crowd.seconds, crowd.peak_bytes
         );
     }
+}
+
+fn of_first(text: &mut String, line: &First) {
+    let _ = writeln!(
+        text,
+        "\n{}, first event at {} connections, milliseconds:\n  direct         p50 {}   p99 {}\n  floor adds     p50 {}   \
+         p99 {}\n  gateway adds   p50 {}   p99 {}",
+        line.case,
+        line.connections,
+        spread(line.direct_p50_ms),
+        spread(line.direct_p99_ms),
+        spread(line.floor_added_p50_ms),
+        spread(line.floor_added_p99_ms),
+        spread(line.gateway_added_p50_ms),
+        spread(line.gateway_added_p99_ms)
+    );
+}
+
+fn of_streams(streams: &Streams) -> String {
+    format!(
+        "{} of {} open streams ({}): {:.0} bytes each; all there after {} s; told of a change after {:.0} to {:.0} ms.",
+        streams.opened,
+        streams.wanted,
+        streams.era,
+        streams.bytes,
+        streams.soak_seconds,
+        streams.told_first_ms,
+        streams.told_last_ms
+    )
 }
 
 fn of_large(large: &Large) -> String {

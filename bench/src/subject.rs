@@ -54,6 +54,9 @@ pub struct Case {
 pub enum What {
     Call,
     List,
+    /// A streaming call, with so many milliseconds between its events.
+    Stream(u64),
+    Ask,
 }
 
 /// All three, running.
@@ -98,6 +101,12 @@ impl Stage {
             (What::List, _) => Operation::List,
             (What::Call, Subject::Gateway) => Operation::Call("one___echo"),
             (What::Call, _) => Operation::Call("echo"),
+            (What::Stream(interval_ms), Subject::Gateway) => {
+                Operation::Stream { tool: "one___stream", interval_ms }
+            }
+            (What::Stream(interval_ms), _) => Operation::Stream { tool: "stream", interval_ms },
+            (What::Ask, Subject::Gateway) => Operation::Ask("one___ask"),
+            (What::Ask, _) => Operation::Ask("ask"),
         };
         Load { place, era: case.era, operation }
     }

@@ -1,10 +1,12 @@
 //! A trivial, fast MCP server that speaks both eras of Streamable HTTP, on one thread.
 //!
 //! Keeps no sessions: it names one and takes any. `/mcp` lists 20 tools; `/all/mcp` lists 200 in one page, which is what a
-//! gateway in front of ten of these answers.
+//! gateway in front of ten of these answers. `/live/mcp` has a list that changes once.
 
 mod body;
+mod feeds;
 mod gate;
+mod questions;
 pub mod tools;
 
 use std::sync::Arc;
@@ -19,7 +21,9 @@ use serde_json::value::RawValue;
 
 use crate::wire::Era;
 use body::Body;
+use feeds::Feeds;
 use gate::Gates;
+use questions::Questions;
 use tools::Lists;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -29,6 +33,8 @@ const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
 struct Backend {
     lists: Lists,
     gates: Gates,
+    questions: Questions,
+    feeds: Feeds,
 }
 
 /// A request, as far as it matters here; borrowed from the body.
@@ -36,7 +42,8 @@ struct Backend {
 struct Asked<'a> {
     #[serde(borrow)]
     id: Option<&'a RawValue>,
-    method: &'a str,
+    /// Answers to questions have none.
+    method: Option<&'a str>,
     #[serde(borrow)]
     params: Option<Params<'a>>,
 }
@@ -46,6 +53,8 @@ struct Params<'a> {
     name: Option<&'a str>,
     #[serde(borrow)]
     arguments: Option<&'a RawValue>,
+    #[serde(borrow, rename = "inputResponses")]
+    input_responses: Option<&'a RawValue>,
     #[serde(borrow, rename = "_meta")]
     meta: Option<Meta<'a>>,
 }
@@ -59,14 +68,21 @@ struct Meta<'a> {
 /// Serves until standard input is closed.
 pub fn run() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let backend = Arc::new(Backend { lists: Lists::new(), gates: Gates::default() });
+    let backend = Arc::new(Backend {
+        lists: Lists::new(),
+        gates: Gates::default(),
+        questions: Questions::default(),
+        feeds: Feeds::default(),
+    });
     runtime.block_on(crate::serve::until_abandoned(move |request| answer(backend.clone(), request)))
 }
 
 async fn answer(backend: Arc<Backend>, request: Request<Incoming>) -> Response<Body> {
     let (head, body) = request.into_parts();
+    let is_live = head.uri.path() == feeds::PATH;
     match head.method {
         Method::POST => {}
+        Method::GET if is_live => return backend.feeds.standing(),
         Method::DELETE => return status(StatusCode::NO_CONTENT),
         _ => return status(StatusCode::METHOD_NOT_ALLOWED),
     }
@@ -78,11 +94,16 @@ async fn answer(backend: Arc<Backend>, request: Request<Incoming>) -> Response<B
     let Some(id) = asked.id.map(RawValue::get) else { return status(StatusCode::ACCEPTED) };
     let era = era(&head.headers);
     let params = asked.params.unwrap_or_default();
-    match (asked.method, era) {
+    let Some(method) = asked.method else {
+        backend.questions.answered(id);
+        return status(StatusCode::ACCEPTED);
+    };
+    match (method, era) {
         ("tools/call", _) => tools::call(&backend, era, id, &params).await,
-        ("tools/list", _) => json(result(id, backend.lists.of(head.uri.path(), era))),
-        ("initialize", Era::Legacy) => opened(id),
-        ("server/discover", Era::Modern) => json(result(id, DISCOVERED)),
+        ("tools/list", _) => json(result(id, backend.lists.of(head.uri.path(), era, &backend.feeds))),
+        ("initialize", Era::Legacy) => opened(id, tools_capability(is_live)),
+        ("server/discover", Era::Modern) => json(result(id, &discovered(tools_capability(is_live)))),
+        ("subscriptions/listen", Era::Modern) if is_live => backend.feeds.listen(id),
         ("ping", Era::Legacy) => json(result(id, "{}")),
         _ => {
             let mut response = json(format!(
@@ -96,7 +117,15 @@ async fn answer(backend: Arc<Backend>, request: Request<Incoming>) -> Response<B
     }
 }
 
-const DISCOVERED: &str = r#"{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"tools":{}},"ttlMs":60000,"cacheScope":"public","_meta":{"io.modelcontextprotocol/serverInfo":{"name":"bench-backend","version":"1.0.0"}}}"#;
+fn tools_capability(is_live: bool) -> &'static str {
+    if is_live { r#"{"listChanged":true}"# } else { "{}" }
+}
+
+fn discovered(tools: &str) -> String {
+    format!(
+        r#"{{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{{"tools":{tools}}},"ttlMs":60000,"cacheScope":"public","_meta":{{"io.modelcontextprotocol/serverInfo":{{"name":"bench-backend","version":"1.0.0"}}}}}}"#
+    )
+}
 
 fn era(headers: &HeaderMap) -> Era {
     match headers.get("mcp-protocol-version") {
@@ -105,9 +134,10 @@ fn era(headers: &HeaderMap) -> Era {
     }
 }
 
-fn opened(id: &str) -> Response<Body> {
-    let capabilities =
-        r#""capabilities":{"tools":{}},"serverInfo":{"name":"bench-backend","version":"1.0.0"}"#;
+fn opened(id: &str, tools: &str) -> Response<Body> {
+    let capabilities = format!(
+        r#""capabilities":{{"tools":{tools}}},"serverInfo":{{"name":"bench-backend","version":"1.0.0"}}"#
+    );
     let version = Era::Legacy.version();
     let mut response = json(result(id, &format!(r#"{{"protocolVersion":"{version}",{capabilities}}}"#)));
     response

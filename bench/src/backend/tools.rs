@@ -1,4 +1,4 @@
-//! The tools: `echo` answers about 300 bytes, `big` answers MiB, `stream` reports progress; the others are there to be listed.
+//! The tools: `echo` answers about 300 bytes, `big` answers MiB, `stream` reports progress, `ask` asks; the others are there to be listed.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -10,6 +10,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::body::Body;
+use super::feeds::{self, Feeds};
+use super::questions::ask;
 use super::{Backend, Params, events, json, result};
 use crate::wire::Era;
 
@@ -21,6 +23,7 @@ pub const SERVERS: usize = 10;
 pub(super) struct Lists {
     one: [String; 2],
     all: [String; 2],
+    changed: [String; 2],
 }
 
 impl Lists {
@@ -29,11 +32,16 @@ impl Lists {
         let all = (0..SERVERS).flat_map(|server| (0..TOOLS).map(move |index| (server, index)));
         let all = all.map(|(server, index)| tool(&format!("t{server}___{}", name(index)), index));
         let all = all.collect::<Vec<_>>().join(",");
-        Self { one: both(&one), all: both(&all) }
+        let changed = format!("{one},{}", tool("a-new-one", TOOLS));
+        Self { one: both(&one), all: both(&all), changed: both(&changed) }
     }
 
-    pub(super) fn of(&self, path: &str, era: Era) -> &str {
-        let lists = if path.starts_with("/all/") { &self.all } else { &self.one };
+    pub(super) fn of(&self, path: &str, era: Era, feeds: &Feeds) -> &str {
+        let lists = match path {
+            "/all/mcp" => &self.all,
+            feeds::PATH if feeds.has_changed() => &self.changed,
+            _ => &self.one,
+        };
         match era {
             Era::Legacy => &lists[0],
             Era::Modern => &lists[1],
@@ -51,6 +59,7 @@ fn name(index: usize) -> String {
         0 => "echo".to_owned(),
         1 => "big".to_owned(),
         2 => "stream".to_owned(),
+        3 => "ask".to_owned(),
         other => format!("tool-{other:02}"),
     }
 }
@@ -106,18 +115,23 @@ pub(super) async fn call(backend: &Arc<Backend>, era: Era, id: &str, params: &Pa
             Ok(work) => stream(backend.clone(), era, id.to_owned(), params, work),
             Err(_) => json(result(id, &failed(era, "the arguments cannot be read"))),
         },
+        Some("change") => {
+            backend.feeds.change();
+            json(result(id, &echoed(era, r#""changed""#)))
+        }
+        Some("ask") => ask(backend.clone(), era, id, params),
         _ => json(result(id, &failed(era, "there is no such tool"))),
     }
 }
 
-fn echoed(era: Era, message: &str) -> String {
+pub(super) fn echoed(era: Era, message: &str) -> String {
     format!(
         r#"{{"content":[{{"type":"text","text":{message}}}],"structuredContent":{{"echo":{message}}},{}}}"#,
         end(era)
     )
 }
 
-fn failed(era: Era, why: &str) -> String {
+pub(super) fn failed(era: Era, why: &str) -> String {
     let end = end(era).replace("false", "true");
     format!(r#"{{"content":[{{"type":"text","text":"{why}"}}],{end}}}"#)
 }
@@ -170,7 +184,10 @@ fn stream(backend: Arc<Backend>, era: Era, id: String, params: &Params<'_>, work
                 let _ = sender.send(event(&result(&id, &failed(era, "the other calls did not come")))).await;
                 return;
             }
-            tokio::time::sleep(Duration::from_millis(work.interval_ms)).await;
+            // A timer of no time would still wait for its next tick.
+            if work.interval_ms > 0 {
+                tokio::time::sleep(Duration::from_millis(work.interval_ms)).await;
+            }
         }
         let _ = sender.send(event(&result(&id, &echoed(era, r#""done""#)))).await;
     });
@@ -183,6 +200,6 @@ fn progress(token: &str, count: u32, total: u32) -> Bytes {
     ))
 }
 
-fn event(message: &str) -> Bytes {
+pub(super) fn event(message: &str) -> Bytes {
     Bytes::from(format!("event: message\ndata: {message}\n\n"))
 }

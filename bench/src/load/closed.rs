@@ -9,9 +9,9 @@ use hdrhistogram::Histogram;
 use tokio::sync::Notify;
 use tokio::task::{JoinSet, LocalSet};
 
+use super::client::Client;
 use super::{Load, Sample, Window, histogram};
 use crate::process::Process;
-use crate::wire::{Connection, Era, Session};
 
 /// For all clients to connect.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -91,27 +91,16 @@ async fn measure(
 }
 
 async fn client(load: &Load, shared: &Shared) -> anyhow::Result<()> {
-    let mut connection = Connection::open(load.place.addr).await?;
-    let session = match load.era {
-        Era::Legacy => Some(Session::open(&mut connection, &load.place).await?),
-        Era::Modern => None,
-    };
-    let mut request = load.template(session.as_ref().map(|session| session.id.as_str()));
+    let mut client = Client::open(load).await?;
     shared.missing.set(shared.missing.get() - 1);
     if shared.missing.get() == 0 {
         shared.all_connected.notify_one();
     }
     while shared.phase.get() != Phase::Over {
-        let sent = Instant::now();
-        let reply = connection.exchange(request.next()).await?;
-        let took = sent.elapsed();
-        reply.expect_result(request.id())?;
+        let took = client.once().await?;
         if shared.phase.get() == Phase::Counted {
             shared.latency.borrow_mut().saturating_record(u64::try_from(took.as_nanos())?);
         }
     }
-    match session {
-        Some(session) => session.close(&mut connection, &load.place).await,
-        None => Ok(()),
-    }
+    client.close().await
 }

@@ -1,5 +1,6 @@
 //! Load: as many calls as connections allow (closed loop), or as many as were promised (open loop).
 
+mod client;
 mod closed;
 mod open;
 
@@ -19,7 +20,14 @@ pub enum Operation {
     Call(&'static str),
     /// `tools/list`.
     List,
+    /// `tools/call` of the tool `stream`, under the name it has there, with so much between two of its events.
+    Stream { tool: &'static str, interval_ms: u64 },
+    /// `tools/call` of the tool `ask`, under the name it has there, and the answer to its question.
+    Ask(&'static str),
 }
+
+/// Events of a streaming call before its result.
+pub const EVENTS: usize = 10;
 
 /// Whom to load, and with what.
 #[derive(Clone, Debug)]
@@ -44,7 +52,7 @@ pub struct Sample {
     pub calls: u64,
     /// How long the window was.
     pub elapsed: Duration,
-    /// Latencies in nanoseconds.
+    /// Latencies in nanoseconds; of streaming calls up to the first event.
     pub latency: Histogram<u64>,
     /// Processor time the process used.
     pub cpu: Option<Duration>,
@@ -58,6 +66,11 @@ impl Load {
                 Template::call(self.era, &self.place, session, tool, &format!(r#"{{"message":"{message}"}}"#))
             }
             Operation::List => Template::list(self.era, &self.place, session),
+            Operation::Stream { tool, interval_ms } => {
+                let arguments = format!(r#"{{"events":{EVENTS},"interval_ms":{interval_ms}}}"#);
+                Template::call(self.era, &self.place, session, tool, &arguments)
+            }
+            Operation::Ask(tool) => Template::ask(self.era, &self.place, session, tool),
         }
     }
 }

@@ -1,9 +1,12 @@
 //! The parts of the benchmark, each on processes of its own, one after the other.
 
+mod crowd;
 mod large;
 mod latency;
+mod questions;
 mod sessions;
 mod start;
+mod streaming;
 mod streams;
 mod throughput;
 
@@ -16,6 +19,7 @@ pub use large::Large;
 pub use latency::Latency;
 pub use sessions::Sessions;
 pub use start::Start;
+pub use streaming::{First, Streaming};
 pub use streams::Streams;
 pub use throughput::{Column, Line};
 
@@ -33,10 +37,13 @@ pub struct Results {
     pub sessions: Option<Sessions>,
     pub start: Option<Start>,
     pub large: Vec<Large>,
+    pub streaming: Option<Streaming>,
+    pub questions: Vec<Line>,
     pub streams: Vec<Streams>,
 }
 
-const NAMES: [&str; 6] = ["throughput", "latency", "sessions", "start", "large", "streams"];
+const NAMES: [&str; 8] =
+    ["throughput", "latency", "sessions", "start", "large", "streaming", "questions", "streams"];
 
 /// Runs the parts that were asked for.
 pub fn run(options: &Options) -> anyhow::Result<Results> {
@@ -64,6 +71,12 @@ pub fn run(options: &Options) -> anyhow::Result<Results> {
     }
     if wanted("streams") {
         results.streams = streams::run(options)?;
+    }
+    if wanted("streaming") {
+        results.streaming = Some(streaming::run(options)?);
+    }
+    if wanted("questions") {
+        results.questions = questions::run(options)?;
     }
     if wanted("latency") {
         results.latency = latency::run(options)?;

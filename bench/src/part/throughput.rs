@@ -71,7 +71,13 @@ pub fn run(options: &Options) -> anyhow::Result<Vec<Line>> {
     Ok(lines)
 }
 
-fn line(options: &Options, stage: &Stage, case: &Case, connections: usize) -> anyhow::Result<Line> {
+/// One line: rounds of all three, in turn.
+pub(super) fn line(
+    options: &Options,
+    stage: &Stage,
+    case: &Case,
+    connections: usize,
+) -> anyhow::Result<Line> {
     let window = Window { warm_up: options.depth.warm_up(), length: options.depth.window() };
     let mut rounds: Vec<[Sample; 3]> = Vec::new();
     for _ in 0..options.rounds {

@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::SocketAddr;
 
 use anyhow::{Context, bail};
+use memchr::memmem;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -32,15 +33,27 @@ impl Connection {
         self.rest().await
     }
 
-    /// Sends a request and reads no further than the head of the answer.
-    pub async fn begin(&mut self, request: &[u8]) -> anyhow::Result<()> {
+    /// Sends a request and reads no further than the head of the answer; answers the status.
+    pub async fn begin(&mut self, request: &[u8]) -> anyhow::Result<u16> {
         self.reception.reset();
         self.stream.write_all(request).await?;
         while !self.reception.has_head() {
             let count = self.stream.read(self.reception.spare()).await?;
             self.reception.received(count)?;
         }
-        Ok(())
+        Ok(self.reception.status())
+    }
+
+    /// Reads on until `needle` is in what was received of the body, and answers that.
+    pub async fn until(&mut self, needle: &[u8]) -> anyhow::Result<&[u8]> {
+        while memmem::find(self.reception.so_far(), needle).is_none() {
+            if self.reception.is_complete() {
+                bail!("an answer without {}", String::from_utf8_lossy(needle));
+            }
+            let count = self.stream.read(self.reception.spare()).await?;
+            self.reception.received(count)?;
+        }
+        Ok(self.reception.so_far())
     }
 
     /// Reads what is left of the answer.
@@ -108,6 +121,20 @@ impl Session {
         connection.exchange(&hello).await?.expect_result(br#""id":1"#)?;
         let id = connection.reception.session().context("initialize was answered without a session id")?;
         Ok(id.to_owned())
+    }
+
+    /// The bytes of the answer to a question on a stream.
+    pub fn answer(&self, place: &Place, question: u64, result: &str) -> Vec<u8> {
+        let version = Era::Legacy.version();
+        let headers = format!("mcp-protocol-version: {version}\r\nmcp-session-id: {}\r\n", self.id);
+        place.render("POST", &headers, &format!(r#"{{"jsonrpc":"2.0","id":{question},"result":{result}}}"#))
+    }
+
+    /// The bytes of the request for its stream.
+    pub fn listen(&self, place: &Place) -> Vec<u8> {
+        let version = Era::Legacy.version();
+        let headers = format!("mcp-protocol-version: {version}\r\nmcp-session-id: {}\r\n", self.id);
+        place.render("GET", &headers, "")
     }
 
     /// Ends it.

@@ -9,4 +9,4 @@ mod tests;
 
 pub use connection::{Blocking, Connection, Session};
 pub use reception::Reply;
-pub use request::{Era, Place, Template};
+pub use request::{Era, Place, QUESTION_KEY, Template};

@@ -111,6 +111,20 @@ impl Reception {
         self.head.is_some()
     }
 
+    /// The status, once the head is there.
+    pub(super) fn status(&self) -> u16 {
+        self.head.as_ref().map_or(0, |head| head.status)
+    }
+
+    /// What there is of the body.
+    pub(super) fn so_far(&self) -> &[u8] {
+        match self.head.as_ref().map(|head| (head.bytes, head.framing)) {
+            None => &[],
+            Some((bytes, Framing::Length(_))) => &self.buffer[bytes..self.filled],
+            Some((_, Framing::Chunked)) => &self.chunks.decoded,
+        }
+    }
+
     /// The answer, once it is complete.
     pub(super) fn reply(&self) -> anyhow::Result<Reply<'_>> {
         let head = self.head.as_ref().context("there is no answer yet")?;

@@ -57,6 +57,9 @@ impl Place {
 const ID_DIGITS: usize = 8;
 const FIRST_ID: &str = "10000000";
 
+/// By what the answer to a question of a modern server is known: what the gateway calls those of legacy ones.
+pub const QUESTION_KEY: &str = "question-1";
+
 /// A rendered request.
 #[derive(Clone, Debug)]
 pub struct Template {
@@ -73,6 +76,31 @@ impl Template {
         let meta = meta(era, r#""progressToken":"p-1""#);
         let params = format!(r#"{{"name":"{tool}","arguments":{arguments},"_meta":{{{meta}}}}}"#);
         Self::new(era, place, session, "tools/call", &format!("mcp-name: {tool}\r\n"), &params)
+    }
+
+    /// `tools/call` by a client that can be asked something.
+    pub fn ask(era: Era, place: &Place, session: Option<&str>, tool: &str) -> Self {
+        let meta = askable(era);
+        let params = format!(r#"{{"name":"{tool}","arguments":{{}},"_meta":{{{meta}}}}}"#);
+        Self::new(era, place, session, "tools/call", &format!("mcp-name: {tool}\r\n"), &params)
+    }
+
+    /// The same of a modern client once more, with the answer.
+    pub fn retry(place: &Place, tool: &str, state: &str, answer: &str) -> Self {
+        let meta = askable(Era::Modern);
+        let params = format!(
+            r#"{{"name":"{tool}","arguments":{{}},"requestState":"{state}","inputResponses":{{"{QUESTION_KEY}":{answer}}},"_meta":{{{meta}}}}}"#
+        );
+        Self::new(Era::Modern, place, None, "tools/call", &format!("mcp-name: {tool}\r\n"), &params)
+    }
+
+    /// `subscriptions/listen`, for changes of the list of tools.
+    pub fn listen(place: &Place) -> Self {
+        let params = format!(
+            r#"{{"notifications":{{"toolsListChanged":true}},"_meta":{{{}}}}}"#,
+            meta(Era::Modern, "")
+        );
+        Self::new(Era::Modern, place, None, "subscriptions/listen", "", &params)
     }
 
     /// `tools/list`.
@@ -112,6 +140,11 @@ impl Template {
     pub fn id(&self) -> &[u8] {
         &self.bytes[self.id_at..self.id_at + ID_KEY.len() + ID_DIGITS]
     }
+}
+
+/// Members of `_meta` of a client that shows forms; a legacy one said so before.
+fn askable(era: Era) -> String {
+    meta(era, "").replace(r#"Capabilities":{}"#, r#"Capabilities":{"elicitation":{}}"#)
 }
 
 /// Members of `_meta`, with `own` in front.
