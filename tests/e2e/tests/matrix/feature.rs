@@ -135,7 +135,7 @@ impl Feature {
             Self::FormDecline => dismissed(seen, "decline"),
             Self::FormCancel => dismissed(seen, "cancel"),
             Self::Url => {
-                seen.asked_only("url", "https://consent.example.test/form?for=fixture")?;
+                seen.asked_only("url", "https://consent.example.com/form?for=fixture")?;
                 same(&seen.answers()?["consent"], &json!({"action": "accept"}))
             }
             Self::Two => {

@@ -78,7 +78,7 @@ async fn perform(client: &Running, person: &Person, feature: Feature, key: &str)
         Feature::Two => call(client, "fixture_ask_two", json!({})).await,
         Feature::Sampling => call(client, "test_sampling", json!({"prompt": "Say something"})).await,
         Feature::Roots => call(client, "test_input_required_result_list_roots", json!({})).await,
-        Feature::Progress => call(client, "test_tool_with_progress", json!({})).await,
+        Feature::Progress => report(client, person).await,
         Feature::Cancel => cancel(client, key).await,
         Feature::Subscribe => subscribe(client, person, &format!("test://template/{key}/data")).await,
     }
@@ -96,6 +96,14 @@ async fn call(client: &Running, tool: &'static str, arguments: Value) -> Result<
         bail!(text);
     }
     Ok(text)
+}
+
+async fn report(client: &Running, person: &Person) -> Result<String> {
+    let said = call(client, "test_tool_with_progress", json!({})).await?;
+    person.told(|seen| seen.progress.len() >= 3).await;
+    // `rmcp` gives each notification to a task of its own, so that the order in which they are handled says nothing.
+    person.seen().progress.sort_by(|one, other| one.0.total_cmp(&other.0));
+    Ok(said)
 }
 
 async fn cancel(client: &Running, key: &str) -> Result<String> {
@@ -122,7 +130,7 @@ async fn subscribe(client: &Running, person: &Person, uri: &str) -> Result<Strin
     }
     client.subscribe(SubscribeRequestParams::new(uri)).await?;
     let said = call(client, "fixture_update_resource", update).await?;
-    person.updated.notified().await;
+    person.told(|seen| !seen.updates.is_empty()).await;
     client.unsubscribe(UnsubscribeRequestParams::new(uri)).await?;
     Ok(said)
 }
@@ -133,13 +141,20 @@ struct Person {
     version: ProtocolVersion,
     action: Arc<Mutex<ElicitationAction>>,
     seen: Arc<Mutex<Seen>>,
-    updated: Arc<Notify>,
+    news: Arc<Notify>,
 }
 
 impl Person {
     fn new(version: ProtocolVersion) -> Self {
         let action = Arc::new(Mutex::new(ElicitationAction::Accept));
-        Self { version, action, seen: Arc::default(), updated: Arc::default() }
+        Self { version, action, seen: Arc::default(), news: Arc::default() }
+    }
+
+    /// Waits until notifications have made it so.
+    async fn told(&self, enough: impl Fn(&Seen) -> bool) {
+        while !enough(&self.seen()) {
+            self.news.notified().await;
+        }
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
@@ -220,6 +235,7 @@ impl ClientHandler for Person {
 
     async fn on_progress(&self, note: ProgressNotificationParam, _context: NotificationContext<RoleClient>) {
         self.seen().progress.push((note.progress, note.total, note.message));
+        self.news.notify_one();
     }
 
     async fn on_resource_updated(
@@ -228,6 +244,6 @@ impl ClientHandler for Person {
         _context: NotificationContext<RoleClient>,
     ) {
         self.seen().updates.push(note.uri);
-        self.updated.notify_one();
+        self.news.notify_one();
     }
 }
