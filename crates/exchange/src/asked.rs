@@ -100,6 +100,16 @@ impl Asked {
         })
     }
 
+    /// What they take, in bytes.
+    pub(crate) fn weight(&self) -> usize {
+        self.open.values().map(|open| open.fair.params.as_bytes().len()).sum()
+    }
+
+    /// The newest.
+    pub(crate) fn newest(&self) -> Option<u64> {
+        self.open.last_key_value().map(|(handle, _)| *handle)
+    }
+
     /// Whether there are none.
     pub(crate) fn is_empty(&self) -> bool {
         self.open.is_empty()

@@ -343,6 +343,8 @@ fn rules(context: &Context, live: &LiveTarget, target: &Arc<str>) -> Rules {
         roots: live.upstream.roots(),
         questions: limits.questions,
         rounds: limits.rounds,
+        question_bytes: limits.question_bytes,
+        round_bytes: limits.round_bytes,
         patience: limits.question_timeout,
     }
 }

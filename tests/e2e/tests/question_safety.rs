@@ -393,3 +393,61 @@ async fn task_that_has_ended_asks_nothing() -> Result<()> {
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn questions_that_are_too_large_are_refused_by_the_name_of_their_limit() -> Result<()> {
+    let limits = "limits: { question_bytes: 2KiB, round_bytes: 3KiB }\n";
+    let large = |bytes| {
+        let mut asked = form();
+        asked["params"]["message"] = json!("x".repeat(bytes));
+        asked
+    };
+    for (limit, requests) in [
+        ("limits.question_bytes", json!({ "k": large(2048) })),
+        ("limits.round_bytes", json!({ "a": large(1700), "b": large(1700) })),
+    ] {
+        let hostile = Hostile::modern().tool("ask", needs(&requests)).start().await?;
+        let gateway = in_front_of(&hostile, limits, "").await?;
+        for (_, answer) in
+            [to_the_end(&modern(&gateway)).await?, on_its_stream(&legacy(&gateway).await?).await?]
+        {
+            assert_eq!(answer["error"]["code"], 1413, "{answer}");
+            ensure!(answer["error"]["message"].to_string().contains(limit), "{answer}");
+        }
+    }
+    // A legacy server's questions are declined one by one: what does not fit beside the others, too.
+    let events = vec![question(1, &large(2048)), question(2, &large(1700)), question(3, &large(1700)), done()];
+    let hostile = Hostile::legacy().tool("ask", Behaviour::Events(events)).start().await?;
+    let gateway = in_front_of(&hostile, limits, "").await?;
+    let result = modern(&gateway).call("tools/call", json!({ "name": "ask" })).await?.result()?;
+    ensure!(result["inputRequests"].as_object().is_none_or(|all| all.len() <= 1), "{result}");
+    answered(&hostile, &["\"id\":1", "decline"]).await?;
+    answered(&hostile, &["\"id\":3", "decline"]).await?;
+    let log = gateway.log();
+    ensure!(log.contains("limits.question_bytes") && log.contains("limits.round_bytes"), "{log}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_waiting_calls_hold_is_bounded_in_bytes() -> Result<()> {
+    let asks = Behaviour::EventsThenSilence(vec![question(1, &form())]);
+    let hostile = Hostile::legacy().tool("ask", asks).start().await?;
+    let gateway = in_front_of(&hostile, "limits: { park_bytes: 64KiB }\n", "").await?;
+    let client = modern(&gateway);
+    let held = |letter: &str| json!({ "name": "ask", "arguments": { "x": letter.repeat(40 * 1024) } });
+    let result = client.call("tools/call", held("a")).await?.result()?;
+    assert_eq!(result["resultType"], "input_required", "{result}");
+    // The second finds no room: its question is dismissed, and it goes on without. The first is undisturbed.
+    tokio::select! {
+        reply = client.call("tools/call", held("b")) => bail!("it was asked: {}", reply?.text()),
+        dismissed = answered(&hostile, &["\"action\":\"cancel\""]) => dismissed?,
+    }
+    ensure!(gateway.log().contains("limits.park_bytes"), "{}", gateway.log());
+    let mut retry = held("a");
+    retry["requestState"] = result["requestState"].clone();
+    retry["inputResponses"] = json!({ "question-1": reaction(&json!("elicitation/create")) });
+    tokio::select! {
+        reply = client.call("tools/call", retry) => bail!("there is no answer: {}", reply?.text()),
+        accepted = answered(&hostile, &["\"action\":\"accept\"", "Alice"]) => accepted,
+    }
+}
