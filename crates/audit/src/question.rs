@@ -27,6 +27,8 @@ pub enum Reaction {
     Invalid,
     /// The gateway did not let it through to the client.
     Refused,
+    /// The server did not want to know any more.
+    Withdrawn,
     /// Nobody answered in time.
     Expired,
     /// The call, the session or the process ended first.
@@ -80,6 +82,7 @@ impl Reaction {
             Self::Failed => "failed",
             Self::Invalid => "invalid",
             Self::Refused => "refused",
+            Self::Withdrawn => "withdrawn",
             Self::Expired => "expired",
             Self::Interrupted => "interrupted",
         }

@@ -42,6 +42,8 @@ pub enum Step {
     Notification(Payload),
     /// A question, which [`Exchange::answer`] answers; more follows.
     Question(Asking),
+    /// The question of this handle needs no answer any more; more follows.
+    Withdrawn(u64),
     /// The answer; nothing follows.
     Final(Answer),
 }
@@ -107,6 +109,9 @@ impl Exchange {
                     }
                 },
                 Happening::Event(Ok(Event::Question(question))) => relayed.ask(question).map(Step::Question),
+                Happening::Event(Ok(Event::Withdrawn(id))) => {
+                    relayed.asked.withdraw(&id).map(Step::Withdrawn)
+                }
                 Happening::Event(Ok(Event::Final(response))) => self.settle(response).map(Step::Final),
                 Happening::Event(Err(error)) => Some(Step::Final(self.fail(&error))),
                 Happening::Failed(error) => Some(Step::Final(self.end_with(&error))),

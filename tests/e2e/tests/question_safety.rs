@@ -5,7 +5,7 @@ use e2e::{corp_with, eventually, listed, target, text};
 use serde_json::{Value, json};
 use testkit::client::{Modern, Session, Streaming};
 use testkit::gateway::Gateway;
-use testkit::hostile::{Behaviour, Hostile};
+use testkit::hostile::{Behaviour, Gate, Hostile};
 
 const TASKS: &str = "io.modelcontextprotocol/tasks";
 const OPEN: &str = "    inbound: none\n    streaming: true\n    sessions: {}\n";
@@ -416,7 +416,8 @@ async fn questions_that_are_too_large_are_refused_by_the_name_of_their_limit() -
         }
     }
     // A legacy server's questions are declined one by one: what does not fit beside the others, too.
-    let events = vec![question(1, &large(2048)), question(2, &large(1700)), question(3, &large(1700)), done()];
+    let events =
+        vec![question(1, &large(2048)), question(2, &large(1700)), question(3, &large(1700)), done()];
     let hostile = Hostile::legacy().tool("ask", Behaviour::Events(events)).start().await?;
     let gateway = in_front_of(&hostile, limits, "").await?;
     let result = modern(&gateway).call("tools/call", json!({ "name": "ask" })).await?.result()?;
@@ -450,4 +451,42 @@ async fn what_waiting_calls_hold_is_bounded_in_bytes() -> Result<()> {
         reply = client.call("tools/call", retry) => bail!("there is no answer: {}", reply?.text()),
         accepted = answered(&hostile, &["\"action\":\"accept\"", "Alice"]) => accepted,
     }
+}
+
+#[tokio::test]
+async fn question_that_its_server_withdraws_disappears_at_the_client() -> Result<()> {
+    let gate = Gate::default();
+    let withdrawn = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":7,"reason":"never mind"}}"#;
+    let after = vec![withdrawn.to_owned(), done()];
+    let asks = Behaviour::EventsAround(vec![question(7, &form())], gate.clone(), after);
+    let hostile = Hostile::legacy().tool("ask", asks).start().await?;
+    let gateway = in_front_of(&hostile, "", "").await?;
+    let session = legacy(&gateway).await?;
+    let mut stream = begin(&session, 1).await?;
+    let open = stream.message().await?.context("no question")?;
+    let client = modern(&gateway);
+    let asked = client.call("tools/call", json!({ "name": "ask" })).await?.result()?;
+    assert_eq!(asked["resultType"], "input_required", "{asked}");
+    gate.open();
+
+    let told = stream.message().await?.context("the stream ended")?;
+    assert_eq!(
+        (&told["method"], &told["params"]["requestId"]),
+        (&json!("notifications/cancelled"), &open["id"])
+    );
+    let answer = stream.message().await?.context("the stream ended")?;
+    assert_eq!(text(&answer["result"]), "done");
+    give(&session, &open, reaction(&open["method"])).await?;
+    let recorded =
+        || async { Ok((gateway.log().matches("form question withdrawn").count() == 2).then_some(())) };
+    eventually("both are recorded", recorded).await?;
+    let late = json!({
+        "name": "ask", "requestState": asked["requestState"],
+        "inputResponses": { "question-1": reaction(&json!("elicitation/create")) },
+    });
+    let result = client.call("tools/call", late).await?.result()?;
+    assert_eq!(text(&result), "done", "the call went on");
+    let arrivals = hostile.ledger().arrivals();
+    ensure!(arrivals.iter().all(|seen| !seen.body.contains("Alice")), "what is withdrawn is not answered");
+    Ok(())
 }

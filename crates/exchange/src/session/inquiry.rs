@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use mcp::{Outcome, Payload, Raw, Response};
+use serde_json::json;
 use tokio::sync::mpsc;
 
 use super::Session;
@@ -75,6 +76,13 @@ impl Inquiry {
         request.append(asking.params.clone().into());
         request.push(&b"}"[..]);
         request
+    }
+
+    /// The notification that nobody has to answer any more.
+    pub(crate) fn withdrawal(&self) -> Payload {
+        Payload::from(Raw::value(&json!({
+            "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": self.id },
+        })))
     }
 }
 
