@@ -180,11 +180,21 @@ impl Exchange {
                 if let Some(token) = &relayed.progress {
                     token.set(progress);
                 }
-                let open: Vec<_> = relayed.asked.all().map(|asking| asking.handle).collect();
-                for handle in open {
-                    let answer = answers.get(&key(handle));
-                    if let Some(answer) = answer.filter(|answer| relayed.asked.fits(handle, answer)) {
-                        relayed.answer(handle, Given::Result(answer));
+                let open: Vec<_> = relayed
+                    .asked
+                    .all()
+                    .map(|asking| (key(asking.handle), asking.handle, asking.kind))
+                    .collect();
+                if answers.keys().any(|given| open.iter().all(|(key, ..)| *key != given)) {
+                    relayed.trail.stray();
+                }
+                for (key, handle, kind) in open {
+                    match answers.get(&key) {
+                        Some(answer) if relayed.asked.fits(handle, &answer) => {
+                            relayed.answer(handle, Given::Result(answer));
+                        }
+                        Some(_) => relayed.trail.question(kind.name()).close(Reaction::Invalid),
+                        None => {}
                     }
                 }
             }

@@ -264,8 +264,14 @@ async fn answer_to_what_was_never_asked_reaches_no_server() -> Result<()> {
     let calls: Vec<_> = calls.iter().filter(|seen| seen.body.contains("tools/call")).collect();
     assert_eq!(calls.len(), 2, "what does not fit reaches no server either");
     ensure!(calls[1].body.contains("Alice") && !calls[1].body.contains("Mallory"), "{}", calls[1].body);
-    let recorded = || async { Ok(gateway.log().contains("form question accepted").then_some(())) };
-    eventually("the answer is recorded", recorded).await
+    let recorded = |what| {
+        let gateway = &gateway;
+        async move { Ok(gateway.log().contains(what).then_some(())) }
+    };
+    for what in ["form question accepted", "form question invalid", "unknown question stray"] {
+        eventually(what, || recorded(what)).await?;
+    }
+    Ok(())
 }
 
 /// Questions that nobody may be asked.

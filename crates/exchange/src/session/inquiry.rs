@@ -45,13 +45,14 @@ impl Session {
         Some(Inquiry { session: self.clone(), id })
     }
 
-    /// Takes an answer to where it belongs. One to no open question has no effect.
-    pub fn answered(&self, response: &Response) {
+    /// Takes an answer to where it belongs. `false`: it is one to no open question, and has no effect.
+    #[must_use]
+    pub fn answered(&self, response: &Response) -> bool {
         let id = response.id.as_ref().and_then(mcp::Id::to_u64);
         let waiting = id.and_then(|id| self.state().inquiries.remove(&id));
         let Some(Waiting { handle, heard }) = waiting else {
             tracing::warn!("an answer came to no open question of its session; it had no effect");
-            return;
+            return false;
         };
         let given = match &response.outcome {
             Outcome::Result(result) => Given::Result(result.clone()),
@@ -60,6 +61,7 @@ impl Session {
         if let Err(mpsc::error::TrySendError::Full(answer)) = heard.try_send((handle, given)) {
             tokio::spawn(async move { heard.send(answer).await });
         }
+        true
     }
 }
 
