@@ -496,3 +496,24 @@ async fn question_that_its_server_withdraws_disappears_at_the_client() -> Result
     ensure!(arrivals.iter().all(|seen| !seen.body.contains("Alice")), "what is withdrawn is not answered");
     Ok(())
 }
+
+#[tokio::test]
+async fn answers_to_a_task_have_to_fit_what_it_asks() -> Result<()> {
+    let asks = task("input_required", &json!({ "inputRequests": { "k": form() } }));
+    let (hostile, gateway) = working_on(&asks).await?;
+    let client = with_tasks(&gateway);
+    let id = client.call("tools/call", json!({ "name": "ask" })).await?.result()?["taskId"].clone();
+    let update = |answers: Value| json!({ "taskId": id, "inputResponses": answers });
+    for wrong in [json!(7), json!({ "action": "accept", "content": { "name": 7 } }), json!({ "roots": [] })] {
+        let reply = client.call("tasks/update", update(json!({ "k": wrong }))).await?;
+        assert_eq!(reply.error_code()?, -32602, "{wrong}");
+    }
+    ensure!(hostile.ledger().of("tasks/update").is_empty(), "what does not fit reaches no server");
+    let answers = json!({ "k": reaction(&json!("elicitation/create")), "other": { "action": "accept", "content": { "name": "Mallory" } } });
+    client.call("tasks/update", update(answers)).await?.result()?;
+    let updates = hostile.ledger().of("tasks/update");
+    let sent = &updates[0].message()["params"];
+    assert_eq!(sent["inputResponses"], json!({ "k": reaction(&json!("elicitation/create")) }));
+    assert_eq!(sent["taskId"], "own-1");
+    Ok(())
+}
