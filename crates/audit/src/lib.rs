@@ -73,6 +73,10 @@ impl Pending {
         Trail { call: self.call, intent: self.intent.clone() }
     }
 
+    pub(crate) fn into_trail(mut self) -> Trail {
+        Trail { call: self.call, intent: self.intent.take() }
+    }
+
     /// Records how the operation ended.
     pub fn close(mut self, outcome: Outcome) {
         if let Some(intent) = self.intent.take() {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::Intent;
+use crate::{Intent, Pending};
 
 /// Under which the questions of one operation are recorded, also when it was interrupted by them. Clones share it.
 #[derive(Clone, Debug)]
@@ -27,6 +27,10 @@ pub enum Reaction {
     Invalid,
     /// The gateway did not let it through to the client.
     Refused,
+    /// The server did not want to know any more.
+    Withdrawn,
+    /// It answers nothing that is open: it is late, doubled, somebody else's or invented, and had no effect.
+    Stray,
     /// Nobody answered in time.
     Expired,
     /// The call, the session or the process ended first.
@@ -43,6 +47,17 @@ pub struct Question {
 }
 
 impl Trail {
+    /// Of what belongs to no operation.
+    #[must_use]
+    pub fn outside(intent: Intent) -> Self {
+        Pending::open(intent).into_trail()
+    }
+
+    /// Records an answer to nothing that is open.
+    pub fn stray(&self) {
+        self.question("unknown").close(Reaction::Stray);
+    }
+
     /// Records that a question of this kind is asked.
     #[must_use]
     pub fn question(&self, kind: &'static str) -> Question {
@@ -80,6 +95,8 @@ impl Reaction {
             Self::Failed => "failed",
             Self::Invalid => "invalid",
             Self::Refused => "refused",
+            Self::Withdrawn => "withdrawn",
+            Self::Stray => "stray",
             Self::Expired => "expired",
             Self::Interrupted => "interrupted",
         }

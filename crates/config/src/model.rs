@@ -81,7 +81,7 @@ pub struct Limits {
     pub questions: usize,
     /// Questions open at a time in one client session.
     pub questions_open: usize,
-    /// Times one call of a legacy client may be sent again with answers to a modern server.
+    /// Times a modern server may need answers in one call.
     pub rounds: usize,
     /// Time a person has to answer a question.
     pub question_timeout: Duration,
@@ -89,6 +89,14 @@ pub struct Limits {
     pub parks: usize,
     /// Calls of one principal that wait for an answer at a time. Where there is no authentication, `parks` counts.
     pub parks_per_principal: usize,
+    /// The largest question, in bytes.
+    pub question_bytes: usize,
+    /// The open questions of one call, and what their server wants to have back, in bytes.
+    pub round_bytes: usize,
+    /// What calls that wait hold, per gateway, in bytes.
+    pub park_bytes: usize,
+    /// The same of one principal. Where there is no authentication, `park_bytes` counts.
+    pub park_bytes_per_principal: usize,
 }
 
 /// Exceptions to the egress guard (DESIGN: addresses).

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use audit::Reaction;
 use mcp::code::{ErrorObject, INVALID_PARAMS};
-use mcp::{Object, Raw};
+use mcp::{IdKey, Object, Raw};
 use serde_json::Value;
 use tokio::time::Instant;
 use upstream::{Question, QuestionKind as Kind};
@@ -100,6 +100,16 @@ impl Asked {
         })
     }
 
+    /// What they take, in bytes.
+    pub(crate) fn weight(&self) -> usize {
+        self.open.values().map(|open| open.fair.params.as_bytes().len()).sum()
+    }
+
+    /// The newest.
+    pub(crate) fn newest(&self) -> Option<u64> {
+        self.open.last_key_value().map(|(handle, _)| *handle)
+    }
+
     /// Whether there are none.
     pub(crate) fn is_empty(&self) -> bool {
         self.open.is_empty()
@@ -139,6 +149,19 @@ impl Asked {
                 Err(_) => Settled::Missing(error),
             },
         })
+    }
+
+    /// Ends the question that its server asked under this id, which it has withdrawn; `None`: it is not open.
+    pub(crate) fn withdraw(&mut self, id: &IdKey) -> Option<u64> {
+        let meant =
+            |open: &Open| matches!(&open.way, Way::Server(question) if question.id().as_ref() == Some(id));
+        let handle = self.open.iter().find(|(_, open)| meant(open)).map(|(handle, _)| *handle)?;
+        let open = self.open.remove(&handle)?;
+        open.record.close(Reaction::Withdrawn);
+        if let Way::Server(question) = open.way {
+            question.withdraw();
+        }
+        Some(handle)
     }
 
     /// Gives all of them up.

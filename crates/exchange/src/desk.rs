@@ -2,7 +2,7 @@
 //!
 //! A call of a modern client on a legacy server stays open while its client is away with a question; its client comes back
 //! with a sealed state that names it. Such a call is handed out once, to the principal it belongs to. It is given up when
-//! nobody comes in time. Bounded, in all and per principal.
+//! nobody comes in time. Bounded in number and in bytes, in all and per principal.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,7 +13,6 @@ use identity::PrincipalKey;
 use mcp::Payload;
 use seal::Sealer;
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -44,8 +43,8 @@ struct Inner {
 struct State {
     bounds: DeskBounds,
     parks: HashMap<String, Park>,
-    held: HashMap<PrincipalKey, usize>,
-    seats: usize,
+    held: HashMap<PrincipalKey, Held>,
+    all: Held,
     sampling: HashMap<(PrincipalKey, Arc<str>), usize>,
 }
 
@@ -58,13 +57,35 @@ pub struct DeskBounds {
     pub parks: usize,
     /// Calls of one principal that wait.
     pub per_principal: usize,
+    /// What they hold, in all.
+    pub bytes: usize,
+    /// What those of one principal hold.
+    pub bytes_per_principal: usize,
+}
+
+/// What waits, of one principal or of all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Held {
+    seats: usize,
+    bytes: usize,
+}
+
+/// Why a call cannot wait, or cannot hold more while it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Full {
+    /// A bound is reached.
+    #[error("`limits.{0}` is reached")]
+    Limit(&'static str),
+    /// Nobody can come back to a process that ends.
+    #[error("this process ends")]
+    Ended,
 }
 
 #[derive(Debug)]
 struct Park {
     principal: PrincipalKey,
-    claim: oneshot::Sender<()>,
-    keeping: JoinHandle<Option<Exchange>>,
+    /// Takes whom the call is to be handed to.
+    claim: oneshot::Sender<oneshot::Sender<Exchange>>,
 }
 
 /// A place for one call that waits, for as long as it lives.
@@ -73,6 +94,7 @@ pub(crate) struct Seat {
     desk: Desk,
     principal: PrincipalKey,
     id: String,
+    bytes: usize,
 }
 
 /// One question to a principal's model, for as long as it is open.
@@ -93,8 +115,13 @@ impl Desk {
     /// An empty desk.
     #[must_use]
     pub fn new(sealer: Sealer, clock: Clock, bounds: DeskBounds) -> Self {
-        let state =
-            State { bounds, parks: HashMap::new(), held: HashMap::new(), seats: 0, sampling: HashMap::new() };
+        let state = State {
+            bounds,
+            parks: HashMap::new(),
+            held: HashMap::new(),
+            all: Held::default(),
+            sampling: HashMap::new(),
+        };
         let (owner, ended) = (seal::random_id(), CancellationToken::new());
         Self(Arc::new(Inner { sealer, clock, owner, state: Mutex::new(state), ended }))
     }
@@ -144,9 +171,10 @@ impl Desk {
             let own = state.parks.get(id).is_some_and(|park| park.principal == principal);
             own.then(|| state.parks.remove(id)).flatten().ok_or(Stale)?
         };
-        // Its keeper may be giving it up at this moment; then it answers so.
-        let _ = park.claim.send(());
-        park.keeping.await.ok().flatten().ok_or(Stale)
+        // Its keeper may be giving it up at this moment; then it hands nothing over.
+        let (hand, handed) = oneshot::channel();
+        park.claim.send(hand).map_err(|_| Stale)?;
+        handed.await.map_err(|_| Stale)
     }
 
     pub(crate) fn seal(&self, binding: &Binding, continuation: &Continuation) -> String {
@@ -154,38 +182,41 @@ impl Desk {
         self.0.sealer.seal_until(PURPOSE, &binding.to_bytes(), &continuation.to_bytes(), end)
     }
 
-    /// A place for one more call; `None` when all are taken.
-    pub(crate) fn seat(&self, principal: PrincipalKey) -> Option<Seat> {
-        let mut state = self.state();
-        let held = state.held.get(&principal).copied().unwrap_or_default();
-        let full = state.seats >= state.bounds.parks || held >= state.bounds.per_principal;
-        if full || self.0.ended.is_cancelled() {
-            return None;
+    /// A place for one more call that holds so many bytes.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(crate) fn seat(&self, principal: PrincipalKey, bytes: usize) -> Result<Seat, Full> {
+        if self.0.ended.is_cancelled() {
+            return Err(Full::Ended);
         }
-        state.seats += 1;
-        state.held.insert(principal, held + 1);
-        Some(Seat { desk: self.clone(), principal, id: seal::random_id() })
+        let none = Held::default();
+        self.state().change(principal, none, Held { seats: 1, bytes })?;
+        Ok(Seat { desk: self.clone(), principal, id: seal::random_id(), bytes })
     }
 
     /// Lets a call wait.
     pub(crate) fn keep(&self, seat: Seat, exchange: Exchange) {
         let (claim, claimed) = oneshot::channel();
-        let mut state = self.state();
-        let expires = Instant::now() + state.bounds.patience;
-        let (id, principal) = (seat.id.clone(), seat.principal);
-        let keeping = tokio::spawn(keep(seat, exchange, claimed, expires));
-        state.parks.insert(id, Park { principal, claim, keeping });
+        let park = Park { principal: seat.principal, claim };
+        let patience = {
+            let mut state = self.state();
+            state.parks.insert(seat.id.clone(), park);
+            state.bounds.patience
+        };
+        tokio::spawn(keep(seat, exchange, claimed, Instant::now() + patience));
     }
 
     /// Counts one more question to the principal's model; `None` when `most` are open.
     pub(crate) fn sampled(&self, principal: PrincipalKey, target: &Arc<str>, most: usize) -> Option<Sampled> {
         let whose = (principal, target.clone());
         let mut state = self.state();
-        let open = state.sampling.entry(whose.clone()).or_default();
-        if *open >= most {
+        let open = state.sampling.get(&whose).copied().unwrap_or_default();
+        if open >= most {
             return None;
         }
-        *open += 1;
+        state.sampling.insert(whose.clone(), open + 1);
+        drop(state);
         Some(Sampled { desk: self.clone(), whose })
     }
 
@@ -194,37 +225,87 @@ impl Desk {
     }
 }
 
+impl State {
+    /// Counts `more` in the place of `less`; what would pass a bound is not counted.
+    fn change(&mut self, principal: PrincipalKey, less: Held, more: Held) -> Result<(), Full> {
+        let own = self.held.get(&principal).copied().unwrap_or_default();
+        let after = |held: Held| Held {
+            seats: held.seats - less.seats + more.seats,
+            bytes: held.bytes - less.bytes + more.bytes,
+        };
+        let (all, own) = (after(self.all), after(own));
+        let bounds = &self.bounds;
+        let grows = (more.seats > less.seats, more.bytes > less.bytes);
+        let reached = [
+            (grows.0 && all.seats > bounds.parks, "parks"),
+            (grows.0 && own.seats > bounds.per_principal, "parks_per_principal"),
+            (grows.1 && all.bytes > bounds.bytes, "park_bytes"),
+            (grows.1 && own.bytes > bounds.bytes_per_principal, "park_bytes_per_principal"),
+        ];
+        if let Some((_, limit)) = reached.into_iter().find(|(reached, _)| *reached) {
+            return Err(Full::Limit(limit));
+        }
+        self.all = all;
+        if own == Held::default() {
+            self.held.remove(&principal);
+        } else {
+            self.held.insert(principal, own);
+        }
+        Ok(())
+    }
+}
+
 impl Seat {
+    /// Counts what its call holds now.
+    ///
+    /// # Errors
+    /// It is more than may be held; nothing has changed.
+    fn weigh(&mut self, bytes: usize) -> Result<(), Full> {
+        let held = |bytes| Held { seats: 1, bytes };
+        self.desk.state().change(self.principal, held(self.bytes), held(bytes))?;
+        self.bytes = bytes;
+        Ok(())
+    }
+
     /// What a client brings back to find the call.
     pub(crate) fn continuation(&self) -> Continuation {
         Continuation::Park { id: self.id.clone(), owner: self.desk.0.owner.clone() }
     }
 }
 
-/// Stays with a call until it is claimed; `None` when it was given up.
+/// Stays with a call until it is claimed, or given up.
 async fn keep(
-    seat: Seat,
+    mut seat: Seat,
     mut exchange: Exchange,
-    mut claimed: oneshot::Receiver<()>,
+    mut claimed: oneshot::Receiver<oneshot::Sender<Exchange>>,
     expires: Instant,
-) -> Option<Exchange> {
-    let mut progress = None;
+) {
     let mut answered = false;
     loop {
         tokio::select! {
             biased;
-            _ = &mut claimed => {
-                exchange.keep_told(progress);
-                return Some(exchange);
+            hand = &mut claimed => {
+                // Whoever claimed it may have gone away already; then it is cancelled.
+                drop(seat);
+                if let Ok(hand) = hand {
+                    let _ = hand.send(exchange);
+                }
+                return;
             }
             () = sleep_until(expires) => break,
             () = seat.desk.0.ended.cancelled() => break,
             step = exchange.listen(), if !answered => match step {
-                Some(Step::Notification(told)) if is_progress(&told) => progress = Some(told),
+                Some(Step::Notification(told)) if is_progress(&told) => exchange.keep_told(told),
                 // Log messages belong to a stream that nobody reads now. Questions wait with the others.
                 Some(_) => {}
                 None => answered = true,
             },
+        }
+        while let Err(full) = seat.weigh(exchange.weight()) {
+            tracing::warn!(%full, "a call that waits for its client lets something go");
+            if !exchange.lighten(full) {
+                break;
+            }
         }
     }
     let ours = seat.desk.state().parks.remove(&seat.id).is_some();
@@ -232,7 +313,6 @@ async fn keep(
     if ours {
         tracing::info!("a call was given up: nobody came back with the answer");
     }
-    None
 }
 
 fn is_progress(notification: &Payload) -> bool {
@@ -243,14 +323,9 @@ fn is_progress(notification: &Payload) -> bool {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let mut state = self.desk.state();
-        state.seats -= 1;
-        if let Some(held) = state.held.get_mut(&self.principal) {
-            *held -= 1;
-            if *held == 0 {
-                state.held.remove(&self.principal);
-            }
-        }
+        // Less is always possible.
+        let held = Held { seats: 1, bytes: self.bytes };
+        let _ = self.desk.state().change(self.principal, held, Held::default());
     }
 }
 

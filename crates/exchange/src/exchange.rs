@@ -1,12 +1,13 @@
 //! One call in progress, from its permit to its final answer.
 
 use audit::{Outcome, Reaction};
-use mcp::code::BACKEND_BROKE_PROTOCOL;
+use mcp::code::{ANSWER_TOO_LARGE, BACKEND_BROKE_PROTOCOL};
 use mcp::{ErrorObject, Id, Object, Payload, Raw, Response};
 use upstream::{Event, UpstreamError};
 
 use crate::asked::{Asking, Given};
 use crate::bridge::{self, Unfit};
+use crate::desk::Full;
 use crate::interim;
 use crate::relayed::{Happening, Relayed, Turn, Work};
 use crate::round;
@@ -41,6 +42,8 @@ pub enum Step {
     Notification(Payload),
     /// A question, which [`Exchange::answer`] answers; more follows.
     Question(Asking),
+    /// The question of this handle needs no answer any more; more follows.
+    Withdrawn(u64),
     /// The answer; nothing follows.
     Final(Answer),
 }
@@ -106,6 +109,9 @@ impl Exchange {
                     }
                 },
                 Happening::Event(Ok(Event::Question(question))) => relayed.ask(question).map(Step::Question),
+                Happening::Event(Ok(Event::Withdrawn(id))) => {
+                    relayed.asked.withdraw(&id).map(Step::Withdrawn)
+                }
                 Happening::Event(Ok(Event::Final(response))) => self.settle(response).map(Step::Final),
                 Happening::Event(Err(error)) => Some(Step::Final(self.fail(&error))),
                 Happening::Failed(error) => Some(Step::Final(self.end_with(&error))),
@@ -124,7 +130,7 @@ impl Exchange {
     }
 
     /// Gives up every open question: there is nobody to ask.
-    pub fn give_up_questions(&mut self) {
+    pub(crate) fn give_up_questions(&mut self) {
         self.ready.clear();
         if let Some(Open::Relayed(relayed)) = &mut self.open {
             relayed.asked.give_up(Reaction::Interrupted);
@@ -139,9 +145,12 @@ impl Exchange {
         let Some(Open::Relayed(relayed)) = &mut self.open else { return Err(Box::new(self)) };
         let Some(binding) = &relayed.binding else { return Err(Box::new(self)) };
         let desk = relayed.desk.clone();
-        let Some(seat) = desk.seat(relayed.principal) else {
-            tracing::warn!(target.name = %relayed.rules.target, "no call may wait any more (`limits.parks`, `limits.parks_per_principal`)");
-            return Err(Box::new(self));
+        let seat = match desk.seat(relayed.principal, relayed.weight()) {
+            Ok(seat) => seat,
+            Err(full) => {
+                tracing::warn!(target.name = %relayed.rules.target, %full, "a call cannot wait for its client; its questions are dismissed");
+                return Err(Box::new(self));
+            }
         };
         let state = desk.seal(binding, &seat.continuation());
         let asked: Vec<_> = relayed.asked.all().map(|asking| (key(asking.handle), asking)).collect();
@@ -171,11 +180,21 @@ impl Exchange {
                 if let Some(token) = &relayed.progress {
                     token.set(progress);
                 }
-                let open: Vec<_> = relayed.asked.all().map(|asking| asking.handle).collect();
-                for handle in open {
-                    let answer = answers.get(&key(handle));
-                    if let Some(answer) = answer.filter(|answer| relayed.asked.fits(handle, answer)) {
-                        relayed.answer(handle, Given::Result(answer));
+                let open: Vec<_> = relayed
+                    .asked
+                    .all()
+                    .map(|asking| (key(asking.handle), asking.handle, asking.kind))
+                    .collect();
+                if answers.keys().any(|given| open.iter().all(|(key, ..)| *key != given)) {
+                    relayed.trail.stray();
+                }
+                for (key, handle, kind) in open {
+                    match answers.get(&key) {
+                        Some(answer) if relayed.asked.fits(handle, &answer) => {
+                            relayed.answer(handle, Given::Result(answer));
+                        }
+                        Some(_) => relayed.trail.question(kind.name()).close(Reaction::Invalid),
+                        None => {}
                     }
                 }
             }
@@ -191,8 +210,41 @@ impl Exchange {
     }
 
     /// Keeps the newest of what was told while nobody listened.
-    pub(crate) fn keep_told(&mut self, told: Option<Payload>) {
-        self.told = told;
+    pub(crate) fn keep_told(&mut self, told: Payload) {
+        self.told = Some(told);
+    }
+
+    /// What it holds while it waits, in bytes.
+    pub(crate) fn weight(&self) -> usize {
+        let open = match &self.open {
+            Some(Open::Answered(answer, _)) => answer.payload.len(),
+            Some(Open::Relayed(relayed)) => relayed.weight(),
+            None => 0,
+        };
+        open + self.told.as_ref().map_or(0, Payload::len)
+    }
+
+    /// Lets go of what it can do without best; `false`: there is nothing any more.
+    pub(crate) fn lighten(&mut self, full: Full) -> bool {
+        if self.told.take().is_some() {
+            return true;
+        }
+        match &mut self.open {
+            Some(Open::Relayed(relayed)) => match relayed.asked.newest() {
+                Some(handle) => relayed.answer(handle, Given::Nothing),
+                None => return false,
+            },
+            Some(Open::Answered(answer, _)) if answer.status == Status::Error(ANSWER_TOO_LARGE) => {
+                return false;
+            }
+            Some(Open::Answered(answer, _)) => {
+                let sentence = format!("The answer came while the call waited for its client, and {full}.");
+                *answer = Answer::error(Some(&self.id), &ErrorObject::new(ANSWER_TOO_LARGE, sentence));
+                self.unrecorded = Some(Outcome::Error(ANSWER_TOO_LARGE));
+            }
+            None => return false,
+        }
+        true
     }
 
     /// What was told while nobody listened.

@@ -90,6 +90,9 @@ fn pass_on(relayed: &Relayed, result: &Object, round: &Round) -> Result<mcp::Pay
 fn addresses(relayed: &Relayed, id: &Id, error: &Raw) -> Result<Settled, ErrorObject> {
     let rules = &relayed.rules;
     let refuse = |refused: Refused| rules.error(&refused);
+    if error.as_bytes().len() > rules.round_bytes {
+        return Err(refuse(Refused::Large("round_bytes")));
+    }
     let error = ErrorObject::read(error);
     let listed = error.data.as_ref().and_then(|data| data.get("elicitations")).and_then(Value::as_array);
     let listed = listed.map(Vec::as_slice).unwrap_or_default();

@@ -121,6 +121,12 @@ async fn carry<H>(mut exchange: Exchange, line: Option<Arc<Session>>, sender: &m
                 asked.open.insert(asking.handle, inquiry);
                 let _ = sender.send(Said::Message(request)).await;
             }
+            Step::Withdrawn(handle) => {
+                let inquiry = asked.as_mut().and_then(|asked| asked.open.remove(&handle));
+                if let Some(inquiry) = inquiry {
+                    let _ = sender.send(Said::Message(inquiry.withdrawal())).await;
+                }
+            }
             Step::Final(answer) => {
                 // Whoever has the answer may use the request's id again.
                 drop(held);

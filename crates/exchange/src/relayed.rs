@@ -176,7 +176,10 @@ impl Relayed {
     pub(crate) fn ask(&mut self, question: Question) -> Option<Asking> {
         let kind = question.kind();
         let record = self.trail.question(kind.name());
-        let judged = self.rules.judge(kind, question.params());
+        let judged = self.rules.judge(kind, question.params()).and_then(|fair| {
+            let open = self.asked.weight() + question.params().text().as_bytes().len();
+            if open > self.rules.round_bytes { Err(Refused::Large("round_bytes")) } else { Ok(fair) }
+        });
         match judged.and_then(|fair| self.count(kind).map(|sampled| (fair, sampled))) {
             Ok((fair, sampled)) => {
                 let fair = Fair { params: self.asked_in_task(fair.params), ..fair };
@@ -255,6 +258,12 @@ impl Relayed {
         if matches!(self.source, Source::Client) && self.asked.is_empty() {
             self.send_again(Duration::ZERO);
         }
+    }
+
+    /// What it holds while it waits for its client, in bytes.
+    pub(crate) fn weight(&self) -> usize {
+        let request = self.binding.as_ref().map_or(0, |binding| binding.params.text().as_bytes().len());
+        request + self.asked.weight()
     }
 
     /// A modern client's questions have their time at the desk, all together.

@@ -44,6 +44,10 @@ impl Round {
                 Object::of(&entries).ok_or(Refused::Malformed("its `inputRequests` is not an object"))?
             }
         };
+        let kept = state.as_ref().map_or(0, |state| state.as_bytes().len());
+        if entries.text().as_bytes().len() + kept > rules.round_bytes {
+            return Err(Refused::Large("round_bytes"));
+        }
         if entries.has_duplicate_keys() {
             return Err(Refused::Malformed("a key stands in it twice"));
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::{FormSecrets, Rule, Sampling};
-use mcp::code::{BACKEND_BROKE_PROTOCOL, ErrorObject, MISSING_CAPABILITY, POLICY_DENIED};
+use mcp::code::{ANSWER_TOO_LARGE, BACKEND_BROKE_PROTOCOL, ErrorObject, MISSING_CAPABILITY, POLICY_DENIED};
 use mcp::{Edit, Era, Object, Raw, meta};
 use serde_json::{Value, json};
 use upstream::{Abilities, QuestionKind as Kind};
@@ -32,8 +32,6 @@ const JUDGED: [&str; 12] = [
     "toolChoice",
     "_meta",
 ];
-/// A form's schema, in bytes.
-const FORM_MAX: usize = 64 * 1024;
 
 /// What the servers of one target may ask in one call.
 #[derive(Clone, Debug)]
@@ -56,8 +54,12 @@ pub struct Rules {
     pub roots: Option<Raw>,
     /// Questions in one call.
     pub questions: usize,
-    /// Times a call may be sent again with answers.
+    /// Times a call may need answers.
     pub rounds: usize,
+    /// The largest question, in bytes.
+    pub question_bytes: usize,
+    /// Those that are open at a time, in bytes.
+    pub round_bytes: usize,
     /// How long a person has to answer.
     pub patience: Duration,
 }
@@ -96,6 +98,9 @@ pub enum Refused {
     /// It asks too much.
     #[error("asks more than {0} questions in one call (`limits.questions`)")]
     Questions(usize),
+    /// It is too large.
+    #[error("asks something larger than `limits.{0}` allows")]
+    Large(&'static str),
     /// It cannot be understood.
     #[error("asks its client something that cannot be understood: {0}")]
     Malformed(&'static str),
@@ -156,6 +161,9 @@ impl Rules {
         if !self.may.contains(needs) {
             return Err(Refused::Undeclared(needs));
         }
+        if params.text().as_bytes().len() > self.question_bytes {
+            return Err(Refused::Large("question_bytes"));
+        }
         // What is judged here is what every client reads: no key twice, at any depth, and none in another spelling.
         let twice = mcp::scan::scan(params.text().as_bytes(), usize::MAX, mcp::scan::Sender::Client).is_err();
         if twice || params.has_case_variant_of(&JUDGED) {
@@ -214,14 +222,12 @@ impl Rules {
             | Refused::Rounds(_)
             | Refused::Questions(_)
             | Refused::Malformed(_) => ErrorObject::new(BACKEND_BROKE_PROTOCOL, sentence),
+            Refused::Large(_) => ErrorObject::new(ANSWER_TOO_LARGE, sentence),
             Refused::Secret(_) | Refused::Sampling(_) => ErrorObject::new(POLICY_DENIED, sentence),
         }
     }
 
     fn fair_form(&self, schema: &Raw, params: &Object) -> Result<Value, Refused> {
-        if schema.as_bytes().len() > FORM_MAX {
-            return Err(Refused::Malformed("its form is too large"));
-        }
         let schema = schema.to_value();
         let secret = match self.form_secrets {
             FormSecrets::Allow => None,

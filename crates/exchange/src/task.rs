@@ -4,11 +4,13 @@
 //! Nothing about a task is kept here: the id that a client has says where its task is, and for whom. What a client does not
 //! know as a task is waited for in its call.
 
+mod answers;
 mod ids;
 mod shape;
 mod terms;
 mod watch;
 
+pub use answers::fitting;
 pub use ids::{Owner, Task, TaskIds, unknown};
 pub use shape::{Generation, acknowledged, inlined, to_core};
 pub use terms::{Follower, Keeper, Link, Maker, Tasks, Then};

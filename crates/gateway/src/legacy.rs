@@ -10,7 +10,8 @@ use identity::Principal;
 use mcp::code::{ErrorObject, INVALID_PARAMS, INVALID_REQUEST, QUOTA};
 use mcp::header::{MCP_PROTOCOL_VERSION, MCP_SESSION_ID};
 use mcp::{
-    Body as Message, Edit, Era, Id, Message as One, Method, Notification, Object, Raw, Request, Version,
+    Body as Message, Edit, Era, Id, Message as One, Method, Notification, Object, Raw, Request,
+    Response as Reply, Version,
 };
 use net::Body;
 use tokio::time::Instant;
@@ -70,9 +71,7 @@ pub async fn post(client: Client, headers: &HeaderMap, body: Message) -> Result<
             Ok(accepted())
         }
         Message::Single(One::Response(response)) => {
-            if let Some(session) = &session {
-                session.answered(&response);
-            }
+            heard((&client.site, &client.principal), session.as_deref(), &response);
             Ok(accepted())
         }
         Message::Batch(messages) if version == Version::V2025_03_26 => {
@@ -216,6 +215,13 @@ pub fn notified(session: Option<&Session>, notification: &Notification) {
     let id = notification.params.get("requestId").and_then(|id| Id::of(&id)).and_then(|id| id.key());
     if let (Some(session), Some(id)) = (session, id) {
         session.cancel(&id);
+    }
+}
+
+/// Takes a response to the question it answers. One that answers none has no effect, and is recorded.
+pub fn heard((site, principal): (&Site, &Principal), session: Option<&Session>, response: &Reply) {
+    if !session.is_some_and(|session| session.answered(response)) {
+        operation::stray_answer(site, principal);
     }
 }
 

@@ -14,11 +14,12 @@ use std::borrow::Cow;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use audit::{Intent, Outcome, Pending};
+use audit::{Intent, Outcome, Pending, Trail};
 use catalogue::{Freshness, Missed, Seen, View};
 use exchange::task::Tasks;
 use exchange::{Again, Answer, Binding, Bridge, Digests, Exchange, Extensions, Rules, Session, Spent, Work};
 use http::HeaderMap;
+use identity::Principal;
 use mcp::code::{ErrorObject, METHOD_NOT_FOUND};
 use mcp::{Era, Kind, Method, Object, Raw, Request, meta};
 use policy::{Action, Denial, Operation, Permit};
@@ -343,6 +344,8 @@ fn rules(context: &Context, live: &LiveTarget, target: &Arc<str>) -> Rules {
         roots: live.upstream.roots(),
         questions: limits.questions,
         rounds: limits.rounds,
+        question_bytes: limits.question_bytes,
+        round_bytes: limits.round_bytes,
         patience: limits.question_timeout,
     }
 }
@@ -354,14 +357,27 @@ fn may_be_sent_again(context: &Context, rules: &Rules, call: &Call) -> bool {
     brings_back && call.method.name_param().is_some() && !rules.may.is_empty()
 }
 
+/// Records a response of a client to nothing that it was asked.
+pub(crate) fn stray_answer(site: &Site, principal: &Principal) {
+    Trail::outside(intent_of((site, principal), "response", &Arc::from(""), "")).stray();
+}
+
 fn intent(context: &Context, method: &Method, target: &Arc<str>, exposed: &str) -> Intent {
-    let principal = &context.caller.principal;
+    intent_of((&context.site, &context.caller.principal), method.as_str(), target, exposed)
+}
+
+fn intent_of(
+    (site, principal): (&Site, &Principal),
+    method: &str,
+    target: &Arc<str>,
+    exposed: &str,
+) -> Intent {
     Intent {
-        gateway: context.site.name.clone(),
+        gateway: site.name.clone(),
         issuer: principal.issuer().to_owned(),
         subject: principal.subject().to_owned(),
         client: principal.client().map(ToOwned::to_owned),
-        method: Cow::Owned(readable(method.as_str())),
+        method: Cow::Owned(readable(method)),
         item: readable(exposed),
         target: target.clone(),
     }

@@ -101,11 +101,17 @@ impl Site {
     #[must_use]
     pub fn desk_bounds(config: &Gateway, limits: &config::Limits) -> DeskBounds {
         // Without authentication everyone is one principal, whose bound would be everyone's.
-        let per_principal = match config.inbound {
-            config::Inbound::None => limits.parks,
-            config::Inbound::Jwt(_) => limits.parks_per_principal,
+        let (per_principal, bytes_per_principal) = match config.inbound {
+            config::Inbound::None => (limits.parks, limits.park_bytes),
+            config::Inbound::Jwt(_) => (limits.parks_per_principal, limits.park_bytes_per_principal),
         };
-        DeskBounds { patience: limits.question_timeout, parks: limits.parks, per_principal }
+        DeskBounds {
+            patience: limits.question_timeout,
+            parks: limits.parks,
+            per_principal,
+            bytes: limits.park_bytes,
+            bytes_per_principal,
+        }
     }
 
     /// The resource a request under this spelling of the path is for.

@@ -174,7 +174,9 @@ pub fn post(
             tokio::spawn(answer(session.clone(), writer, steps, (writing, place)));
         }
         Message::Single(One::Notification(notification)) => legacy::notified(Some(session), &notification),
-        Message::Single(One::Response(response)) => session.answered(&response),
+        Message::Single(One::Response(response)) => {
+            legacy::heard((site, principal), Some(session), &response)
+        }
         Message::Batch(_) => {
             return Err(Refusal::Misplaced("This revision has no batches; send one message at a time."));
         }

@@ -9,7 +9,7 @@ use crate::Raw;
 pub struct Id(Raw);
 
 /// An id's value: two spellings of one id are equal, `"1"` and `1` are not.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum IdKey {
     /// A string id.
     Text(String),

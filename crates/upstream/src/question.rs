@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use mcp::code::{ErrorObject, INTERNAL_ERROR};
-use mcp::{Object, Payload, Raw, Request};
+use mcp::{IdKey, Object, Payload, Raw, Request};
 use serde_json::json;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -130,6 +130,17 @@ impl Question {
     #[must_use]
     pub fn params(&self) -> &Object {
         &self.request.params
+    }
+
+    /// The server's own id of it.
+    #[must_use]
+    pub fn id(&self) -> Option<IdKey> {
+        self.request.id.key()
+    }
+
+    /// Ends it without an answer: the server has withdrawn it (MCP, Cancellation).
+    pub fn withdraw(mut self) {
+        self.way = None;
     }
 
     /// Answers with a result or an error object's text.

@@ -2,7 +2,7 @@
 //!
 //! Pure: the drivers read and write, this decides. A message reaches the client only when it belongs to its call.
 
-use mcp::{Edit, Message, Notification, Object, Payload, Raw, Request, Response, Splice, meta};
+use mcp::{Edit, Id, IdKey, Message, Notification, Object, Payload, Raw, Request, Response, Splice, meta};
 
 use crate::call::ProgressToken;
 use crate::question::{Kind, Question};
@@ -46,6 +46,8 @@ pub enum Event {
     OfTask(Payload),
     /// A question for the client; more follows.
     Question(Question),
+    /// The server does not want to know any more what it asked under this id of its own.
+    Withdrawn(IdKey),
     /// The answer; its id is still ours.
     Final(Response),
 }
@@ -100,9 +102,12 @@ impl Relay {
             "notifications/progress" => self.progress(&notification),
             "notifications/message" => self.log(&notification),
             "notifications/tasks/status" => Verdict::Deliver(Event::OfTask(notification.text.into())),
+            "notifications/cancelled" => {
+                let id = notification.params.get("requestId").and_then(|id| Id::of(&id)?.key());
+                id.map_or(Verdict::Drop("it cancels nothing"), |id| Verdict::Deliver(Event::Withdrawn(id)))
+            }
             // Feeds and lifecycle are between the gateway and the server.
-            "notifications/cancelled"
-            | "notifications/initialized"
+            "notifications/initialized"
             | "notifications/tools/list_changed"
             | "notifications/prompts/list_changed"
             | "notifications/resources/list_changed"

@@ -5,7 +5,7 @@ use e2e::{corp_with, eventually, listed, target, text};
 use serde_json::{Value, json};
 use testkit::client::{Modern, Session, Streaming};
 use testkit::gateway::Gateway;
-use testkit::hostile::{Behaviour, Hostile};
+use testkit::hostile::{Behaviour, Gate, Hostile};
 
 const TASKS: &str = "io.modelcontextprotocol/tasks";
 const OPEN: &str = "    inbound: none\n    streaming: true\n    sessions: {}\n";
@@ -264,8 +264,14 @@ async fn answer_to_what_was_never_asked_reaches_no_server() -> Result<()> {
     let calls: Vec<_> = calls.iter().filter(|seen| seen.body.contains("tools/call")).collect();
     assert_eq!(calls.len(), 2, "what does not fit reaches no server either");
     ensure!(calls[1].body.contains("Alice") && !calls[1].body.contains("Mallory"), "{}", calls[1].body);
-    let recorded = || async { Ok(gateway.log().contains("form question accepted").then_some(())) };
-    eventually("the answer is recorded", recorded).await
+    let recorded = |what| {
+        let gateway = &gateway;
+        async move { Ok(gateway.log().contains(what).then_some(())) }
+    };
+    for what in ["form question accepted", "form question invalid", "unknown question stray"] {
+        eventually(what, || recorded(what)).await?;
+    }
+    Ok(())
 }
 
 /// Questions that nobody may be asked.
@@ -391,5 +397,123 @@ async fn task_that_has_ended_asks_nothing() -> Result<()> {
             reply.text()
         );
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn questions_that_are_too_large_are_refused_by_the_name_of_their_limit() -> Result<()> {
+    let limits = "limits: { question_bytes: 2KiB, round_bytes: 3KiB }\n";
+    let large = |bytes| {
+        let mut asked = form();
+        asked["params"]["message"] = json!("x".repeat(bytes));
+        asked
+    };
+    for (limit, requests) in [
+        ("limits.question_bytes", json!({ "k": large(2048) })),
+        ("limits.round_bytes", json!({ "a": large(1700), "b": large(1700) })),
+    ] {
+        let hostile = Hostile::modern().tool("ask", needs(&requests)).start().await?;
+        let gateway = in_front_of(&hostile, limits, "").await?;
+        for (_, answer) in
+            [to_the_end(&modern(&gateway)).await?, on_its_stream(&legacy(&gateway).await?).await?]
+        {
+            assert_eq!(answer["error"]["code"], 1413, "{answer}");
+            ensure!(answer["error"]["message"].to_string().contains(limit), "{answer}");
+        }
+    }
+    // A legacy server's questions are declined one by one: what does not fit beside the others, too.
+    let events =
+        vec![question(1, &large(2048)), question(2, &large(1700)), question(3, &large(1700)), done()];
+    let hostile = Hostile::legacy().tool("ask", Behaviour::Events(events)).start().await?;
+    let gateway = in_front_of(&hostile, limits, "").await?;
+    let result = modern(&gateway).call("tools/call", json!({ "name": "ask" })).await?.result()?;
+    ensure!(result["inputRequests"].as_object().is_none_or(|all| all.len() <= 1), "{result}");
+    answered(&hostile, &["\"id\":1", "decline"]).await?;
+    answered(&hostile, &["\"id\":3", "decline"]).await?;
+    let log = gateway.log();
+    ensure!(log.contains("limits.question_bytes") && log.contains("limits.round_bytes"), "{log}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_waiting_calls_hold_is_bounded_in_bytes() -> Result<()> {
+    let asks = Behaviour::EventsThenSilence(vec![question(1, &form())]);
+    let hostile = Hostile::legacy().tool("ask", asks).start().await?;
+    let gateway = in_front_of(&hostile, "limits: { park_bytes: 64KiB }\n", "").await?;
+    let client = modern(&gateway);
+    let held = |letter: &str| json!({ "name": "ask", "arguments": { "x": letter.repeat(40 * 1024) } });
+    let result = client.call("tools/call", held("a")).await?.result()?;
+    assert_eq!(result["resultType"], "input_required", "{result}");
+    // The second finds no room: its question is dismissed, and it goes on without. The first is undisturbed.
+    tokio::select! {
+        reply = client.call("tools/call", held("b")) => bail!("it was asked: {}", reply?.text()),
+        dismissed = answered(&hostile, &["\"action\":\"cancel\""]) => dismissed?,
+    }
+    ensure!(gateway.log().contains("limits.park_bytes"), "{}", gateway.log());
+    let mut retry = held("a");
+    retry["requestState"] = result["requestState"].clone();
+    retry["inputResponses"] = json!({ "question-1": reaction(&json!("elicitation/create")) });
+    tokio::select! {
+        reply = client.call("tools/call", retry) => bail!("there is no answer: {}", reply?.text()),
+        accepted = answered(&hostile, &["\"action\":\"accept\"", "Alice"]) => accepted,
+    }
+}
+
+#[tokio::test]
+async fn question_that_its_server_withdraws_disappears_at_the_client() -> Result<()> {
+    let gate = Gate::default();
+    let withdrawn = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":7,"reason":"never mind"}}"#;
+    let after = vec![withdrawn.to_owned(), done()];
+    let asks = Behaviour::EventsAround(vec![question(7, &form())], gate.clone(), after);
+    let hostile = Hostile::legacy().tool("ask", asks).start().await?;
+    let gateway = in_front_of(&hostile, "", "").await?;
+    let session = legacy(&gateway).await?;
+    let mut stream = begin(&session, 1).await?;
+    let open = stream.message().await?.context("no question")?;
+    let client = modern(&gateway);
+    let asked = client.call("tools/call", json!({ "name": "ask" })).await?.result()?;
+    assert_eq!(asked["resultType"], "input_required", "{asked}");
+    gate.open();
+
+    let told = stream.message().await?.context("the stream ended")?;
+    assert_eq!(
+        (&told["method"], &told["params"]["requestId"]),
+        (&json!("notifications/cancelled"), &open["id"])
+    );
+    let answer = stream.message().await?.context("the stream ended")?;
+    assert_eq!(text(&answer["result"]), "done");
+    give(&session, &open, reaction(&open["method"])).await?;
+    let recorded =
+        || async { Ok((gateway.log().matches("form question withdrawn").count() == 2).then_some(())) };
+    eventually("both are recorded", recorded).await?;
+    let late = json!({
+        "name": "ask", "requestState": asked["requestState"],
+        "inputResponses": { "question-1": reaction(&json!("elicitation/create")) },
+    });
+    let result = client.call("tools/call", late).await?.result()?;
+    assert_eq!(text(&result), "done", "the call went on");
+    let arrivals = hostile.ledger().arrivals();
+    ensure!(arrivals.iter().all(|seen| !seen.body.contains("Alice")), "what is withdrawn is not answered");
+    Ok(())
+}
+
+#[tokio::test]
+async fn answers_to_a_task_have_to_fit_what_it_asks() -> Result<()> {
+    let asks = task("input_required", &json!({ "inputRequests": { "k": form() } }));
+    let (hostile, gateway) = working_on(&asks).await?;
+    let client = with_tasks(&gateway);
+    let id = client.call("tools/call", json!({ "name": "ask" })).await?.result()?["taskId"].clone();
+    let update = |answers: Value| json!({ "taskId": id, "inputResponses": answers });
+    for wrong in [json!(7), json!({ "action": "accept", "content": { "name": 7 } }), json!({ "roots": [] })] {
+        let reply = client.call("tasks/update", update(json!({ "k": wrong }))).await?;
+        assert_eq!(reply.error_code()?, -32602, "{wrong}");
+    }
+    ensure!(hostile.ledger().of("tasks/update").is_empty(), "what does not fit reaches no server");
+    let answers = json!({ "k": reaction(&json!("elicitation/create")), "other": { "action": "accept", "content": { "name": "Mallory" } } });
+    client.call("tasks/update", update(answers)).await?.result()?;
+    let updates = hostile.ledger().of("tasks/update");
+    let sent = &updates[0].message()["params"];
+    assert_eq!(sent["inputResponses"], json!({ "k": reaction(&json!("elicitation/create")) }));
+    assert_eq!(sent["taskId"], "own-1");
     Ok(())
 }

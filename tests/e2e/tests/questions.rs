@@ -229,6 +229,7 @@ async fn foreign_late_doubled_and_unasked_answers_have_no_effect() -> Result<()>
     // Of another session, of no id, of another type, doubled, and too late.
     pair.gateway.wait_for_log(|log| log.matches("an answer came to no open question").count() == 5).await?;
     assert_eq!(pair.fixture.stats().calls.get("test_input_required_result_elicitation"), Some(&1));
+    pair.gateway.wait_for_log(|log| log.matches("question stray").count() == 5).await?;
     Ok(())
 }
 

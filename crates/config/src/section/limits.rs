@@ -41,6 +41,10 @@ impl Default for Limits {
             question_timeout: Duration::from_secs(600),
             parks: 1000,
             parks_per_principal: 32,
+            question_bytes: MIB,
+            round_bytes: 2 * MIB,
+            park_bytes: 256 * MIB,
+            park_bytes_per_principal: 16 * MIB,
         }
     }
 }
@@ -194,6 +198,32 @@ pub(crate) fn read(section: &mut Section<'_>) -> Option<Limits> {
             "Calls of one principal that wait for an answer at a time. Without authentication, `parks` counts.",
             &count(1..=1_000_000),
             default.parks_per_principal,
+        ),
+        question_bytes: section.or(
+            "question_bytes",
+            "The largest question a server may ask.",
+            &size(KIB..=GIB),
+            default.question_bytes,
+        ),
+        round_bytes: section.or(
+            "round_bytes",
+            "Questions of one call that are open at a time, with what a server of 2026-07-28 wants to have back. It comes back in a \
+             client's next request, so `request_body` should be twice as large.",
+            &size(KIB..=GIB),
+            default.round_bytes,
+        ),
+        park_bytes: section.or(
+            "park_bytes",
+            "What calls of 2026-07-28 clients that wait for an answer hold, per gateway: requests, questions, and what the \
+             server said meanwhile.",
+            &size(64 * KIB..=64 * GIB),
+            default.park_bytes,
+        ),
+        park_bytes_per_principal: section.or(
+            "park_bytes_per_principal",
+            "The same of one principal. Without authentication, `park_bytes` counts.",
+            &size(64 * KIB..=64 * GIB),
+            default.park_bytes_per_principal,
         ),
     })
 }

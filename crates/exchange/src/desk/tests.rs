@@ -13,7 +13,13 @@ fn desk(bounds: DeskBounds) -> (Desk, Clock, tempfile::TempDir) {
     (Desk::new(Sealer::new(keyring), clock.clone(), bounds), clock, folder)
 }
 
-const BOUNDS: DeskBounds = DeskBounds { patience: Duration::from_secs(60), parks: 3, per_principal: 2 };
+const BOUNDS: DeskBounds = DeskBounds {
+    patience: Duration::from_secs(60),
+    parks: 3,
+    per_principal: 2,
+    bytes: 1000,
+    bytes_per_principal: 600,
+};
 
 fn principal(subject: &str) -> PrincipalKey {
     Principal::from(Verified { subject: subject.to_owned(), ..Verified::default() }).key()
@@ -37,7 +43,7 @@ fn exchange() -> Exchange {
 }
 
 fn park(desk: &Desk, subject: &str) -> Option<(String, String)> {
-    let seat = desk.seat(principal(subject))?;
+    let seat = desk.seat(principal(subject), 1).ok()?;
     let Continuation::Park { id, owner } = seat.continuation() else { panic!("no park") };
     desk.keep(seat, exchange());
     Some((id, owner))
@@ -81,6 +87,53 @@ async fn places_are_bounded_in_all_and_per_principal_and_come_back() {
     assert!(park(&desk, "carol").is_none());
     desk.claim(principal("alice"), &id, &owner).await.unwrap();
     assert!(park(&desk, "carol").is_some());
+}
+
+#[tokio::test]
+async fn bytes_are_bounded_in_all_and_per_principal_and_come_back() {
+    let (desk, _, _folder) = desk(BOUNDS);
+    let full = |subject: &str, bytes| desk.seat(principal(subject), bytes).map(|_| ()).unwrap_err();
+    assert_eq!(full("alice", 601), Full::Limit("park_bytes_per_principal"));
+    let mut seat = desk.seat(principal("alice"), 300).unwrap();
+    assert_eq!(full("alice", 301), Full::Limit("park_bytes_per_principal"));
+    assert_eq!(seat.weigh(601), Err(Full::Limit("park_bytes_per_principal")));
+    seat.weigh(600).unwrap();
+    assert_eq!(full("bob", 401), Full::Limit("park_bytes"));
+    seat.weigh(100).unwrap();
+    desk.seat(principal("bob"), 600).unwrap();
+    drop(seat);
+    let state = desk.state();
+    assert_eq!((state.all, state.held.len()), (Held::default(), 0));
+}
+
+#[tokio::test]
+async fn answer_that_is_too_large_to_wait_is_let_go() {
+    let (desk, _, _folder) = desk(BOUNDS);
+    let id = Id::of(&Raw::number(1)).unwrap();
+    let large = Raw::string(&"x".repeat(700));
+    let seat = desk.seat(principal("alice"), 1).unwrap();
+    let Continuation::Park { id: park, owner } = seat.continuation() else { panic!("no park") };
+    desk.keep(seat, Exchange::answered(id.clone(), Answer::result(&id, large.into())));
+    while desk.state().all.bytes < 2 {
+        tokio::task::yield_now().await;
+    }
+    assert!(desk.state().all.bytes < 600);
+    let mut kept = desk.claim(principal("alice"), &park, &owner).await.unwrap();
+    let Step::Final(answer) = kept.next().await else { panic!("no answer") };
+    let said = answer.payload.into_raw();
+    assert!(said.as_str().contains("1413") && said.as_str().contains("limits.park_bytes_per_principal"));
+}
+
+#[tokio::test]
+async fn sampling_that_is_over_leaves_nothing_behind() {
+    let (desk, _, _folder) = desk(BOUNDS);
+    let target = Arc::from("legal");
+    assert!(desk.sampled(principal("alice"), &target, 0).is_none());
+    assert!(desk.state().sampling.is_empty());
+    let one = desk.sampled(principal("alice"), &target, 1).unwrap();
+    assert!(desk.sampled(principal("alice"), &target, 1).is_none());
+    drop(one);
+    assert!(desk.state().sampling.is_empty());
 }
 
 #[tokio::test(start_paused = true)]

@@ -91,6 +91,11 @@ impl Call {
                 Step::Question(_) => {
                     self.asked.get_or_insert_with(Instant::now);
                 }
+                Step::Withdrawn(_) => {
+                    if !exchange.has_questions() {
+                        self.asked = None;
+                    }
+                }
                 Step::Notification(told) => return Said::Message(told),
                 Step::Final(answer) => {
                     self.exchange = None;

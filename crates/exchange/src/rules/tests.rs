@@ -13,6 +13,8 @@ fn rules(era: Era) -> Rules {
         roots: None,
         questions: 9,
         rounds: 3,
+        question_bytes: 4096,
+        round_bytes: 8192,
         patience: Duration::from_secs(1),
     }
 }
@@ -94,6 +96,23 @@ fn question_that_can_be_read_in_two_ways_is_refused() {
         let params = Object::of(&Raw::parse(text).unwrap()).unwrap();
         assert!(matches!(rules.judge(kind, &params), Err(Refused::Malformed(_))), "{text}");
     }
+}
+
+#[test]
+fn question_that_is_too_large_is_refused_with_the_limits_name() {
+    let rules = rules(Era::Modern);
+    let long = json!({ "message": "x".repeat(5000), "requestedSchema": {} });
+    let refused = judged(&rules, Kind::Form, long.clone()).unwrap_err();
+    let error = rules.error(&refused);
+    assert_eq!(error.code, ANSWER_TOO_LARGE);
+    assert!(error.message.contains("`limits.question_bytes`"), "{}", error.message);
+    let round = |requests: Value, state: &str| {
+        let result = json!({ "inputRequests": requests, "requestState": state });
+        crate::round::Round::read(&Object::of(&Raw::value(&result)).unwrap(), &rules).map(|_| ()).unwrap_err()
+    };
+    let entry = json!({ "method": "elicitation/create", "params": long });
+    assert_eq!(round(json!({ "a": entry, "b": entry }), ""), Refused::Large("round_bytes"));
+    assert_eq!(round(json!({ "a": entry }), &"s".repeat(4000)), Refused::Large("round_bytes"));
 }
 
 #[test]

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use mcp::{Outcome, Payload, Raw, Response};
+use serde_json::json;
 use tokio::sync::mpsc;
 
 use super::Session;
@@ -44,13 +45,14 @@ impl Session {
         Some(Inquiry { session: self.clone(), id })
     }
 
-    /// Takes an answer to where it belongs. One to no open question has no effect.
-    pub fn answered(&self, response: &Response) {
+    /// Takes an answer to where it belongs. `false`: it is one to no open question, and has no effect.
+    #[must_use]
+    pub fn answered(&self, response: &Response) -> bool {
         let id = response.id.as_ref().and_then(mcp::Id::to_u64);
         let waiting = id.and_then(|id| self.state().inquiries.remove(&id));
         let Some(Waiting { handle, heard }) = waiting else {
             tracing::warn!("an answer came to no open question of its session; it had no effect");
-            return;
+            return false;
         };
         let given = match &response.outcome {
             Outcome::Result(result) => Given::Result(result.clone()),
@@ -59,6 +61,7 @@ impl Session {
         if let Err(mpsc::error::TrySendError::Full(answer)) = heard.try_send((handle, given)) {
             tokio::spawn(async move { heard.send(answer).await });
         }
+        true
     }
 }
 
@@ -75,6 +78,13 @@ impl Inquiry {
         request.append(asking.params.clone().into());
         request.push(&b"}"[..]);
         request
+    }
+
+    /// The notification that nobody has to answer any more.
+    pub(crate) fn withdrawal(&self) -> Payload {
+        Payload::from(Raw::value(&json!({
+            "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": self.id },
+        })))
     }
 }
 

@@ -11,7 +11,7 @@ use mcp::{Malformed, Message, Method, Payload};
 use net::Body;
 use tokio::task::JoinSet;
 
-use super::{Client, accepted, immediately, notified, start};
+use super::{Client, accepted, heard, immediately, notified, start};
 use crate::refusal::{Refusal, json};
 
 /// Answers a batch.
@@ -50,11 +50,7 @@ pub(super) async fn answer(
                 });
             }
             Ok(Message::Notification(notification)) => notified(session.as_deref(), &notification),
-            Ok(Message::Response(response)) => {
-                if let Some(session) = &session {
-                    session.answered(&response);
-                }
-            }
+            Ok(Message::Response(response)) => heard((&site, &principal), session.as_deref(), &response),
             Err(malformed) => answers.push(malformed.to_error().response(None)),
         }
     }

@@ -39,17 +39,21 @@ pub(super) async fn start(
             );
         }
     };
-    let Ok((continuation, answers)) = opened else { return stale(context, request) };
+    let Ok((continuation, answers)) = opened else { return stale(context, request, trail) };
     if let Err(why) = continuation.check(&answers, trail) {
         return Start::Refused(request, wrong(&format!("{why}.")));
     }
     // What was never asked is no answer, and goes nowhere (MCP 2026-07-28, Multi round-trip requests).
-    let own = Edit::of(&answers).remove_where(|key| !continuation.has_asked(key));
+    let foreign = |key: &str| !continuation.has_asked(key);
+    if !matches!(continuation, Continuation::Park { .. }) && answers.keys().any(|key| foreign(&key)) {
+        trail.stray();
+    }
+    let own = Edit::of(&answers).remove_where(foreign);
     match continuation {
         Continuation::Park { id, owner } => {
             match context.site.desk.claim(binding.principal, &id, &owner).await {
                 Ok(exchange) => Start::Resumed(Box::new(exchange), request, answers),
-                Err(Stale) => stale(context, request),
+                Err(Stale) => stale(context, request, trail),
             }
         }
         Continuation::Server { state, known, spent, .. } => {
@@ -88,7 +92,8 @@ fn anew(params: Raw, request: Request, spent: Spent) -> Start {
 }
 
 /// Forged, foreign, used or too old: nobody learns which.
-fn stale(context: &Context, request: Request) -> Start {
+fn stale(context: &Context, request: Request, trail: &Trail) -> Start {
+    trail.stray();
     let subject = context.caller.principal.subject();
     tracing::warn!(gateway.name = %context.site.name, subject, "a request state was brought back that does not open");
     Start::Refused(request, wrong(&format!("{Stale}.")))

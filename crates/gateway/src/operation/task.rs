@@ -7,16 +7,16 @@ mod bridged;
 
 use std::sync::Arc;
 
-use audit::{Outcome, Pending};
+use audit::{Outcome, Pending, Trail};
 use catalogue::{Item, TaskSupport};
 use exchange::Exchange;
-use exchange::task::{Generation, Keeper, Link, Maker, Owner, Task, Tasks, Then, unknown};
+use exchange::task::{Generation, Keeper, Link, Maker, Owner, Task, Tasks, Then, call, fitting, unknown};
 use mcp::code::{ErrorObject, INVALID_PARAMS, MISSING_CAPABILITY};
 use mcp::{Edit, Era, Method, Object, Request, TaskMethod, Version, meta};
 use policy::{Action, Denial, Operation, Permit};
 use serde_json::json;
 
-use super::{Context, Freight, dispatch, intent, leads_nowhere, refused};
+use super::{Context, Freight, dispatch, intent, leads_nowhere, refused, rules};
 use crate::modern;
 use crate::site::LiveTarget;
 
@@ -48,9 +48,50 @@ pub(super) async fn look_after(context: &Context, method: TaskMethod, request: R
         let errand = bridged::Errand { context, live, permit, task, shown };
         return errand.run(method, request, record).await;
     }
+    let request = if method == TaskMethod::Update {
+        match with_fitting_answers(context, live, (target, &permit, &task), request, &record.trail()).await {
+            Ok(request) => request,
+            Err((request, error)) => {
+                record.close(Outcome::Error(error.code));
+                return refused(&request, &error);
+            }
+        }
+    } else {
+        request
+    };
     let within = task.mark;
     let tasks = Some(Tasks::Keeper(Keeper { task, shown, method }));
     dispatch(context, request, permit, Freight { param_headers: Vec::new(), tasks, within }, record).await
+}
+
+/// A `tasks/update` with those answers that the task waits for. Nothing is kept of what it asked: its server says it again.
+async fn with_fitting_answers(
+    context: &Context,
+    live: &LiveTarget,
+    (target, permit, task): (&Arc<str>, &Permit, &Task),
+    request: Request,
+    trail: &Trail,
+) -> Result<Request, (Request, ErrorObject)> {
+    let Some(answers) = request.params.object("inputResponses").filter(|answers| !answers.is_empty()) else {
+        return Ok(request);
+    };
+    let get = call(task, TaskMethod::Get, None);
+    let said = match live.upstream.dispatch(permit, &context.caller, get).await {
+        Ok(reply) => reply.last().await,
+        Err(error) => Err(error),
+    };
+    let said = match said {
+        Ok(response) => response.result().cloned().unwrap_or_else(Object::empty),
+        Err(error) => return Err((request, error.to_error(target))),
+    };
+    match fitting(&said, &answers, &rules(context, live, target), trail) {
+        Ok(answers) => {
+            let params = Edit::of(&request.params).set("inputResponses", answers).finish().into_raw();
+            let params = Object::of(&params).unwrap_or_else(Object::empty);
+            Ok(Request { params, ..request })
+        }
+        Err(why) => Err((request, ErrorObject::new(INVALID_PARAMS, format!("{why}.")))),
+    }
 }
 
 /// Has a tool that only works as a task called as one, for a client that does not know to ask for it.

@@ -193,6 +193,10 @@ impl Table {
                 return Left::Heard(Heard::Acknowledged(Arc::new(Acknowledged::of(&notification))));
             }
             "notifications/progress" => self.progress(notification),
+            // It names a question, and with it the call that asked.
+            "notifications/cancelled" => {
+                self.open.values().for_each(|waiter| waiter.withdrawn(&notification))
+            }
             _ => self.unmarked(notification),
         }
         Left::Nothing

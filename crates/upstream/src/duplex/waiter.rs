@@ -3,16 +3,16 @@
 //! Bounded, and never blocks whoever fills it: a consumer that is too slow loses progress and log messages, oldest
 //! first, and never the answer.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use mcp::{Payload, Request, Response};
+use mcp::{IdKey, Message, Notification, Payload, Request, Response};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
 use super::link::Outgoing;
 use crate::question::{Kind, Pause, Question};
-use crate::relay::{Relay, refusal};
+use crate::relay::{Relay, Verdict, refusal};
 use crate::streamable::too_many;
 use crate::{Abilities, Event, UpstreamError};
 
@@ -80,6 +80,9 @@ struct State {
     questions: VecDeque<Question>,
     /// Questions so far.
     asked: usize,
+    /// Their ids, which the server may withdraw once each.
+    asking: BTreeSet<IdKey>,
+    withdrawn: VecDeque<IdKey>,
     outcome: Option<Result<Response, UpstreamError>>,
     heard: Instant,
 }
@@ -107,6 +110,8 @@ impl Waiter {
             bytes: 0,
             questions: VecDeque::new(),
             asked: 0,
+            asking: BTreeSet::new(),
+            withdrawn: VecDeque::new(),
             outcome: None,
             heard: Instant::now(),
         };
@@ -191,12 +196,33 @@ impl Waiter {
             if !state.stage.is_open() || state.questions.len() >= QUESTIONS_MAX {
                 return Some(refusal(&request));
             }
+            state.asking.extend(request.id.key());
             let way = Box::new(move |answer| write_back(&mailbox, answer));
             state.questions.push_back(Question::new(request, kind, way, &self.pause));
             None
         });
         self.changed.notify_one();
         refused
+    }
+
+    /// The server has cancelled a request of its own: if it was a question of this call, nobody has to answer it any more.
+    pub(super) fn withdrawn(&self, notification: &Notification) {
+        let Verdict::Deliver(Event::Withdrawn(id)) =
+            self.relay.judge(Message::Notification(notification.clone()))
+        else {
+            return;
+        };
+        self.update(|state| {
+            if !state.asking.remove(&id) {
+                return;
+            }
+            state.heard = Instant::now();
+            match state.questions.iter().position(|waiting| waiting.id().as_ref() == Some(&id)) {
+                Some(at) => state.questions.remove(at).into_iter().for_each(Question::withdraw),
+                None => state.withdrawn.push_back(id),
+            }
+        });
+        self.changed.notify_one();
     }
 
     /// Ends the request, because its client lacks what the server needs. The server is told that it is cancelled.
@@ -327,6 +353,9 @@ impl State {
         }
         if let Some(question) = self.questions.pop_front() {
             return Some(Ok(Event::Question(question)));
+        }
+        if let Some(id) = self.withdrawn.pop_front() {
+            return Some(Ok(Event::Withdrawn(id)));
         }
         match self.outcome.take() {
             Some(outcome) => Some(outcome.map(Event::Final)),

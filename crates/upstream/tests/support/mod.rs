@@ -398,7 +398,7 @@ pub async fn call(
             Event::Notification(text) => {
                 notifications.push(serde_json::from_slice(&text.into_bytes()).unwrap())
             }
-            Event::Question(_) | Event::OfTask(_) => {}
+            Event::Question(_) | Event::Withdrawn(_) | Event::OfTask(_) => {}
             Event::Final(response) => return Ok((notifications, outcome(&response))),
         }
     }

@@ -188,6 +188,28 @@ async fn question_goes_to_the_only_call_and_its_answer_back() {
     assert_eq!(answer, json!({ "jsonrpc": "2.0", "id": 9, "result": { "action": "decline" } }));
 }
 
+fn withdrawn(id: u64) -> Value {
+    json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": id } })
+}
+
+#[tokio::test]
+async fn question_that_its_server_withdraws_needs_no_answer() {
+    let mut bench = Bench::new();
+    let first = bench.open(1, Role::Call);
+    bench.sort(question(7));
+    bench.sort(question(8));
+    let Some(Event::Question(read)) = next(&first).await else { panic!("no question") };
+    // Whose it is, the id says, also when there are others.
+    let second = bench.open(2, Role::Call);
+    for id in [7, 8, 9, 7] {
+        assert!(matches!(bench.sort(withdrawn(id)), Left::Nothing));
+    }
+    assert!(matches!(next(&first).await, Some(Event::Withdrawn(id)) if Some(&id) == read.id().as_ref()));
+    assert!(next(&first).await.is_none() && next(&second).await.is_none(), "the other was not read yet");
+    read.withdraw();
+    assert!(bench.answers.try_recv().is_err(), "what is withdrawn is not answered");
+}
+
 #[tokio::test]
 async fn question_is_refused_where_nobody_can_tell_whose_it_is() {
     let mut bench = Bench::new();

@@ -150,7 +150,7 @@ async fn run(mut stream: CallStream) -> (Vec<Value>, Result<Value, UpstreamError
     loop {
         match stream.next().await {
             Ok(Event::Notification(payload)) => notifications.push(payload.into_raw().to_value()),
-            Ok(Event::Question(_) | Event::OfTask(_)) => {}
+            Ok(Event::Question(_) | Event::Withdrawn(_) | Event::OfTask(_)) => {}
             Ok(Event::Final(response)) => return (notifications, Ok(said(&response))),
             Err(error) => return (notifications, Err(error)),
         }
