@@ -1,10 +1,9 @@
 //! What a legacy server says on the GET stream of a client session's own session with it: log messages, mostly. Some
 //! servers log there and not on the call's own stream.
 //!
-//! Opened with the session, when somebody attends; ends with it. Keeps no session alive.
+//! Opened with the first call that has somewhere to put it; ends with the session. Keeps no session alive.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use http::header::HeaderValue;
@@ -16,7 +15,7 @@ use super::answer::Answer;
 use super::events::EventStream;
 use super::feed::patience;
 use super::session::Session;
-use crate::{Caller, Inbox, Level, SessionKey, UpstreamError, facts};
+use crate::{Inbox, Level, UpstreamError, facts};
 
 /// How long a call waits for the stream on which its log messages may come. Some servers send no head before the first
 /// message.
@@ -25,36 +24,17 @@ const OPENING: Duration = Duration::from_millis(300);
 const ATTEMPTS: u32 = 5;
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// The inboxes of the client sessions that attend.
-#[derive(Default)]
-pub(super) struct Ears(Mutex<HashMap<SessionKey, Inbox>>);
-
-impl Ears {
-    /// Notes where to put what is heard in a client session.
-    pub(super) fn attend(&self, key: SessionKey, inbox: &Inbox) {
-        self.table().entry(key).or_insert_with(|| inbox.clone());
+/// Opens the stream of a session, if the server logs and it is not open, for what it says to be put in `inbox`. Returns when
+/// it is, or after a moment.
+pub(super) async fn open(inbox: &Inbox, session: &Arc<Session>) {
+    if !facts::has(session.facts(), "logging") || !session.begin_listening() {
+        return;
     }
-
-    /// Forgets a client session.
-    pub(super) fn forget(&self, key: SessionKey) {
-        self.table().remove(&key);
-    }
-
-    /// Opens the stream of a session, if somebody attends and it is not open. Returns when it is, or after a moment.
-    pub(super) async fn open(&self, caller: &Caller, session: &Arc<Session>) {
-        let Some(inbox) = caller.session.and_then(|key| self.table().get(&key).cloned()) else { return };
-        if !facts::has(session.facts(), "logging") || !session.begin_listening() {
-            return;
-        }
-        let (opened, wait) = oneshot::channel();
-        let ear = Ear { inbox, target: session.target().into(), last: None, opened: Some(opened) };
-        tokio::spawn(ear.listen(Arc::downgrade(session)));
-        let _ = timeout(OPENING, wait).await;
-    }
-
-    fn table(&self) -> MutexGuard<'_, HashMap<SessionKey, Inbox>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+    let (opened, wait) = oneshot::channel();
+    let (inbox, target) = (inbox.clone(), session.target().into());
+    let ear = Ear { inbox, target, last: None, opened: Some(opened) };
+    tokio::spawn(ear.listen(Arc::downgrade(session)));
+    let _ = timeout(OPENING, wait).await;
 }
 
 struct Ear {

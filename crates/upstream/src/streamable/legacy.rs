@@ -2,7 +2,7 @@
 
 use super::handshake::{Evidence, OpenError};
 use super::stream::{Peer, Unfinished, reply};
-use super::{Failure, Streamable};
+use super::{Failure, Streamable, ear};
 use crate::ask::Ask;
 use crate::deadline::Deadline;
 use crate::{Level, Logs, Reply, UpstreamError};
@@ -36,10 +36,8 @@ pub(super) async fn ask(driver: &Streamable, ask: &Ask<'_>, deadline: Deadline) 
                 deadline.within(Box::pin(driver.sessions.get(ask.caller()))).await?.map_err(Failure::from)?
             }
         };
-        if let Some(caller) = ask.caller().filter(|caller| caller.session.is_some())
-            && !session.is_listening()
-        {
-            deadline.within(Box::pin(driver.ears.open(caller, &session))).await?;
+        if let Some(inbox) = ask.inbox().filter(|_| !session.is_listening()) {
+            deadline.within(Box::pin(ear::open(inbox, &session))).await?;
         }
         if let Some(level) = level.filter(|level| session.lacks(*level)) {
             deadline.within(Box::pin(session.set_level(level))).await?;
