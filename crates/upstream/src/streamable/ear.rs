@@ -116,12 +116,10 @@ impl Ear {
                 let level = notification.params.string("level").and_then(|name| Level::parse(&name));
                 self.inbox.log(level, &notification.text);
             }
-            "notifications/tools/list_changed" => self.inbox.lists(&self.target, &[Kind::Tool]),
-            "notifications/prompts/list_changed" => self.inbox.lists(&self.target, &[Kind::Prompt]),
-            "notifications/resources/list_changed" => {
-                self.inbox.lists(&self.target, &[Kind::Resource, Kind::Template]);
-            }
-            _ => tracing::debug!("a message outside any call was dropped"),
+            method => match Kind::changed_by(method) {
+                [] => tracing::debug!("a message outside any call was dropped"),
+                kinds => self.inbox.lists(&self.target, kinds),
+            },
         }
     }
 }
