@@ -23,8 +23,8 @@ pub fn list_changed(kind: Kind, reader: &Reader) -> Payload {
         Reader::Session => String::new(),
         Reader::Listener(id) => format!(r#","params":{{"_meta":{}}}"#, tag(id)),
     };
-    let list = kind.capability();
-    text(format!(r#"{{"jsonrpc":"2.0","method":"notifications/{list}/list_changed"{params}}}"#))
+    let method = kind.change();
+    text(format!(r#"{{"jsonrpc":"2.0","method":"{method}"{params}}}"#))
 }
 
 /// A resource changed.

@@ -19,6 +19,7 @@ mod site;
 mod sites;
 mod sse;
 mod standing;
+mod visit;
 
 pub use places::Places;
 pub use plane::{DataPlane, Documents, Table};

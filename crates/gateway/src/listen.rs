@@ -25,12 +25,8 @@ use crate::standing::Standing;
 /// Resources that servers are asked to watch at a time for one request.
 const ASKED_MAX: usize = 32;
 
-/// The flags of a filter, and the lists they are about.
-const FLAGS: [(&str, Kind); 3] = [
-    ("toolsListChanged", Kind::Tool),
-    ("promptsListChanged", Kind::Prompt),
-    ("resourcesListChanged", Kind::Resource),
-];
+/// The lists of which a filter may speak. That of resources stands for the templates, too.
+const LISTS: [Kind; 3] = [Kind::Tool, Kind::Prompt, Kind::Resource];
 
 /// Opens a stream.
 ///
@@ -109,7 +105,7 @@ impl Stream {
 
 fn wanted_lists(filter: &Object) -> Vec<Kind> {
     let asked = |name: &str| filter.get(name).is_some_and(|flag| flag.as_bytes() == b"true");
-    FLAGS.into_iter().filter(|(name, _)| asked(name)).map(|(_, kind)| kind).collect()
+    LISTS.into_iter().filter(|kind| asked(kind.listen_flag())).collect()
 }
 
 /// The resources a filter names, as far as one stream may have them.
@@ -142,8 +138,8 @@ async fn watch(context: &Context, filter: &Object, interests: &Arc<Interests>) -
 
 fn honoured(lists: &[Kind], filter: &Object, covered: &[String]) -> Value {
     let mut honoured = Map::new();
-    for (name, _) in FLAGS.into_iter().filter(|(_, kind)| lists.contains(kind)) {
-        honoured.insert(name.to_owned(), Value::Bool(true));
+    for kind in lists {
+        honoured.insert(kind.listen_flag().to_owned(), Value::Bool(true));
     }
     if filter.get("resourceSubscriptions").is_some() {
         honoured.insert("resourceSubscriptions".to_owned(), json!(covered));

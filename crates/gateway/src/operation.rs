@@ -255,6 +255,7 @@ async fn dispatch(
             Era::Legacy => Extensions::Declared,
         },
     };
+    let told = context.session.as_ref().filter(|_| context.delivers());
     let call = Call {
         method: request.method.clone(),
         progress: progress_token(&request.params).map(ProgressToken::new),
@@ -262,10 +263,8 @@ async fn dispatch(
         logs: context.logs,
         param_headers: freight.param_headers,
         within: freight.within,
+        inbox: told.map(|session| session.interests().inbox().clone()),
     };
-    if let Some(session) = context.session.as_ref().filter(|_| context.delivers()) {
-        live.upstream.attend(session.key(), session.interests().inbox());
-    }
     let tasks = freight.tasks;
     let lease = live.calls.token();
     let rules = rules(context, live, &target);

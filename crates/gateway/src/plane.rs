@@ -1,7 +1,8 @@
 //! The data plane: one request, one path.
 //!
-//! accept → authenticate → read → resolve → authorize → dispatch → answer. The first three are here, in this order: a
-//! browser's foreign page is turned away before anything is verified, and nobody's body is read before it is known whose it is.
+//! accept → authenticate → read → resolve → authorize → dispatch → answer. The first two are here and the third in `visit`, in
+//! this order: a browser's foreign page is turned away before anything is verified, and nobody's body is read before it is
+//! known whose it is.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,22 +10,20 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use clock::Clock;
-use exchange::{Sessions, present};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
+use exchange::Sessions;
+use http::{HeaderValue, Method, Request, Response, header};
 use hyper::body::Incoming;
-use identity::{LEEWAY, Principal, Rejection};
-use mcp::{Body as Message, Era, Message as One};
+use identity::{LEEWAY, Rejection};
 use net::{Body, Drain};
-use upstream::{Abilities, Caller};
 
-use crate::operation::{self, Context};
 use crate::places::{Place, Places};
 use crate::refusal::Refusal;
 use crate::route::Route;
 use crate::site::{Site, Spelling};
 use crate::sites::Sites;
 use crate::standing::Standing;
-use crate::{cors, legacy, listen, modern, negotiate, sse, standing};
+use crate::visit::Visit;
+use crate::{cors, legacy, modern, sse, standing};
 
 /// How often sessions are looked over. One that is over answers like one that never was long before it is taken away.
 const REAP_EVERY: Duration = Duration::from_secs(30);
@@ -222,90 +221,6 @@ fn spelling(name: Option<&str>) -> Spelling {
     if name.is_some() { Spelling::Named } else { Spelling::Alias }
 }
 
-/// An authenticated caller at a gateway.
-struct Visit {
-    site: Arc<Site>,
-    principal: Arc<Principal>,
-    places: Places,
-    /// Held by the request for as long as it runs, and by its answer until the client has taken it.
-    place: Arc<Place>,
-    standing: Standing,
-}
-
-impl Visit {
-    /// A message over Streamable HTTP: read it, see which era it is written in, answer in that.
-    async fn post(self, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {
-        let accepts = negotiate::accepts(request.headers(), self.site.config.streaming)?;
-        let (headers, body) = self.read(request).await?;
-        match body {
-            Message::Single(message) if modern::is_modern(&headers, &message) => {
-                self.post_modern(headers, message, accepts).await
-            }
-            Message::Batch(_) if modern::header_is_modern(&headers) => {
-                Err(Refusal::Misplaced("This revision has no batches; send one message at a time."))
-            }
-            body => {
-                let Self { site, principal, places, place, standing } = self;
-                let (until, held) = (standing.until, place.clone());
-                let client = legacy::Client { site, principal, accepts, places, place, until };
-                let response = legacy::post(client, &headers, body).await?;
-                Ok(response.map(|body| body.holding(held)))
-            }
-        }
-    }
-
-    async fn post_modern(
-        self,
-        headers: HeaderMap,
-        message: One,
-        accepts: exchange::Accepts,
-    ) -> Result<Response<Body>, Refusal> {
-        let request = match message {
-            One::Request(request) => request,
-            // Over HTTP nothing that a modern client could notify of concerns the gateway: closing a stream cancels.
-            One::Notification(_) => return Ok(accepted()),
-            One::Response(_) => {
-                return Err(Refusal::Misplaced("No request was sent to the client; send requests only."));
-            }
-        };
-        let facts = modern::check(&self.site.config, &headers, &request)
-            .map_err(|error| Refusal::Invalid(Some(request.id.clone()), error))?;
-        let caller = Caller {
-            principal: self.principal,
-            session: None,
-            era: Era::Modern,
-            abilities: Abilities::of(&facts.capabilities),
-            capabilities: facts.capabilities,
-            info: facts.info,
-        };
-        let context =
-            Context { site: self.site, caller, logs: facts.logs, session: None, headers: Some(headers) };
-        if request.method == mcp::Method::Listen && context.delivers() {
-            return listen::open(context, request, accepts, self.standing).await;
-        }
-        let exchange = operation::operate(&context, request).await;
-        let response = present::modern(exchange, accepts, self.place.clone()).await;
-        Ok(response.map(|body| body.holding(self.place)))
-    }
-
-    /// A message beside a 2024-11-05 stream.
-    async fn post_beside_stream(self, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {
-        let session = sse::session(&self.site, &self.principal, request.uri().query())?;
-        let (_, body) = self.read(request).await?;
-        sse::post(&self.site, &self.principal, &session, body, self.place)
-    }
-
-    async fn read(&self, request: Request<Incoming>) -> Result<(HeaderMap, Message), Refusal> {
-        negotiate::is_json(request.headers())?;
-        let (head, body) = request.into_parts();
-        let limits = &self.site.limits;
-        let text = net::read_body(&head.headers, body, limits.request_body, limits.read_timeout);
-        let text = text.await.map_err(Refusal::Body)?;
-        let message = Message::from_client(text, limits.json_depth).map_err(Refusal::Malformed)?;
-        Ok((head.headers, message))
-    }
-}
-
 impl Table {
     /// The gateway called `name`; without a name, the only one there is.
     fn site(&self, name: Option<&str>) -> Result<Arc<Site>, Refusal> {
@@ -331,11 +246,5 @@ fn public(document: Bytes) -> Response<Body> {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("max-age=60"));
-    response
-}
-
-fn accepted() -> Response<Body> {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = http::StatusCode::ACCEPTED;
     response
 }

@@ -19,6 +19,7 @@ use crate::operation;
 use crate::places::Place;
 use crate::refusal::Refusal;
 use crate::site::Site;
+use crate::sites::Sites;
 use crate::standing::Standing;
 
 /// The open streams of one gateway, by session. Clones share them.
@@ -58,7 +59,7 @@ pub fn open(
     let endpoint = format!("/{}/sse/messages?sessionId={id}", site.name);
     let context = legacy::context((site, principal, Accepts::EventStream), Some(session.clone()), None);
     let follower = standing.follower(context, session.interests().clone());
-    let told = Told { endpoint, follower, _place: place };
+    let told = Told { endpoint, follower, sites: standing.sites, _place: place };
     tokio::spawn(keep_open(site.clone(), principal.key(), id, session, stream, told));
     Ok(present::event_stream(body))
 }
@@ -68,6 +69,7 @@ struct Told {
     /// Where it posts its messages: the first thing it is told.
     endpoint: String,
     follower: Follower,
+    sites: Sites,
     _place: Place,
 }
 
@@ -104,6 +106,10 @@ async fn keep_open(
     site.streams.0.table().remove(&session.key());
     if let Some(session) = site.sessions.as_ref().and_then(|sessions| sessions.close(&id, principal)) {
         site.release(&session);
+        // A reload may have put others in the place of its targets, and later calls went to those.
+        if let Some(now) = told.sites.named(&site.name) {
+            now.release(&session);
+        }
     }
 }
 

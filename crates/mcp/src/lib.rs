@@ -4,6 +4,7 @@
 //! scanned for its envelope and spliced, never decoded into closed structs and written again, so fields
 //! this crate has never heard of reach the other side unchanged.
 
+mod changes;
 pub mod code;
 mod envelope;
 pub mod header;

@@ -7,7 +7,7 @@ use mcp::{Era, Method, Payload, Raw, TaskMethod, Version};
 use policy::{Action, Permit};
 
 use crate::relay::{Asks, Relay};
-use crate::{Abilities, Call, Caller, Logs, Mark, Upkeep, UpstreamError, params};
+use crate::{Abilities, Call, Caller, Inbox, Logs, Mark, Upkeep, UpstreamError, params};
 
 const EVERYTHING: Abilities = Abilities::FORM
     .with(Abilities::URL)
@@ -120,6 +120,14 @@ impl<'a> Ask<'a> {
         match self {
             Self::Call { call, .. } => call.logs,
             Self::Upkeep { .. } => Logs::Off,
+        }
+    }
+
+    /// Where to put what is said outside the call.
+    pub(crate) fn inbox(&self) -> Option<&'a Inbox> {
+        match *self {
+            Self::Call { call, .. } => call.inbox.as_ref(),
+            Self::Upkeep { .. } => None,
         }
     }
 

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use identity::{Principal, PrincipalKey};
 use mcp::{Era, Kind, Method, Object, Raw};
 
-use crate::Abilities;
 use crate::abilities::{limited, own, withheld};
+use crate::{Abilities, Inbox};
 
 /// For whom a target is asked, and what their client said about itself.
 #[derive(Clone, Debug)]
@@ -58,6 +58,9 @@ pub struct Call {
     /// The session with a legacy server that it has to be asked in, where only that one will do. While others of the same
     /// principal are open, it is found whichever client session they hang on.
     pub within: Option<Mark>,
+    /// Where to put what a legacy server says on its session's own stream (MCP 2025-11-25, Streamable HTTP), for as long as
+    /// the session lasts. Some servers log there during calls.
+    pub inbox: Option<Inbox>,
 }
 
 /// Names one session or connection with a server, for as long as it is open. Random, so that no two have the same, in this

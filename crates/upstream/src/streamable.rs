@@ -31,7 +31,6 @@ use crate::board::Board;
 use crate::deadline::Deadline;
 use crate::duplex::Connections;
 use crate::facts::FactsCache;
-use crate::inbox::Inbox;
 use crate::{Caller, Deps, Reply, ServerFacts, SessionKey, UpstreamError};
 use dialect::{Dialect, Known};
 use endpoint::Endpoint;
@@ -48,8 +47,6 @@ pub(crate) struct Streamable {
     sessions: Sessions,
     /// HTTP+SSE (2024-11-05).
     sse: Connections,
-    /// Who attends to what is said outside calls.
-    ears: ear::Ears,
 }
 
 /// Why an attempt in one dialect gave no reply.
@@ -71,7 +68,7 @@ impl Streamable {
         let endpoint = Arc::new(Endpoint::new(target.clone(), url.as_str(), deps.clone()));
         let facts = Arc::new(FactsCache::new(&target.outbound, target.refresh));
         let sessions = Sessions::new(endpoint.clone(), facts.clone());
-        Self { endpoint, known: Known::new(era), facts, sessions, sse, ears: ear::Ears::default() }
+        Self { endpoint, known: Known::new(era), facts, sessions, sse }
     }
 
     /// Asks the server, in the dialect it speaks.
@@ -160,17 +157,8 @@ impl Streamable {
         feed::tend(self, caller, board).await;
     }
 
-    /// Has `inbox` told what is said outside calls in the session that hangs on a client session.
-    pub(crate) fn attend(&self, key: SessionKey, inbox: &Inbox) {
-        // Only a legacy server over Streamable HTTP has such a stream.
-        if self.known.get().is_none_or(|dialect| dialect == Dialect::Legacy) {
-            self.ears.attend(key, inbox);
-        }
-    }
-
     /// Ends what hangs on a client session.
     pub(crate) async fn end_session(&self, key: SessionKey) {
-        self.ears.forget(key);
         self.sessions.end(key).await;
         self.sse.end_session(key);
     }

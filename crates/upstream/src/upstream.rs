@@ -12,7 +12,6 @@ use crate::ask::Ask;
 use crate::board::Board;
 use crate::duplex::Connections;
 use crate::hub::Hub;
-use crate::inbox::Inbox;
 use crate::streamable::{Streamable, settled};
 use crate::{Abilities, Affinity, Call, Caller, Reply, ServerFacts, SessionKey, Upkeep, UpstreamError};
 
@@ -162,14 +161,6 @@ impl Upstream {
         match &self.0.driver {
             Driver::Url(driver) => driver.facts(caller).await,
             Driver::Child(driver) => driver.facts(caller).await,
-        }
-    }
-
-    /// Has `inbox` told what the server says on the session's own stream (MCP 2025-11-25, Streamable HTTP), once the session
-    /// with it is open. Some servers log there during calls. Costs little where that is known already.
-    pub fn attend(&self, key: SessionKey, inbox: &Inbox) {
-        if let Driver::Url(driver) = &self.0.driver {
-            driver.attend(key, inbox);
         }
     }
 

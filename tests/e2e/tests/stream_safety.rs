@@ -1,11 +1,11 @@
 //! What a client does not take, and what it keeps open, costs it its own share and nobody else anything.
 
 use anyhow::{Context as _, Result, ensure};
-use e2e::{corp, corp_with, eventually, listed, plain, text};
+use e2e::{corp, corp_with, eventually, listed, plain, prefixed, text};
 use serde_json::{Value, json};
 use testkit::client::{Call, Endpoint, Modern, Session, Streaming, request};
 use testkit::gateway::Gateway;
-use testkit::hostile::{Behaviour, Gate, Hostile};
+use testkit::hostile::{Arrival, Behaviour, Gate, Hostile};
 use testkit::idp::{Idp, header, now, sign};
 use testkit::sse::Event;
 
@@ -243,4 +243,29 @@ async fn a_reader_that_is_cut_while_the_gateway_moves_loses_no_subscription() ->
         (&json!("notifications/resources/updated"), &json!("doc://a"))
     );
     Ok(())
+}
+
+#[tokio::test]
+async fn an_old_clients_stream_that_ends_after_a_reload_ends_its_sessions_with_servers() -> Result<()> {
+    let backend = Hostile::legacy().tool("quick", Behaviour::text("quick")).start().await?;
+    let gateway = Gateway::start(&corp(&[plain("backend", &backend.url())])).await?;
+    let endpoint = gateway.endpoint("corp");
+    listed(&endpoint, &["quick"]).await?;
+    let mut stream =
+        endpoint.at("/corp/sse").call("GET").header("accept", "text/event-stream").open().await?;
+    let messages = endpoint.at(&stream.event().await?.context("no endpoint")?.data);
+    messages.post(Session::initialize("2024-11-05", json!({}))).send().await?;
+    next(&mut stream).await?;
+    // Another target of the same name, which has the client's next calls.
+    gateway.rewrite(&corp(&[prefixed("backend", &backend.url())]))?;
+    listed(&endpoint, &["backend___quick"]).await?;
+    messages.post(request(1, "tools/call", call("backend___quick"))).send().await?;
+    let answered = |event: &Event| event.data.contains("quick") && event.data.contains(r#""id":1"#);
+    while !answered(&next(&mut stream).await?) {}
+    let calls = backend.ledger().calls("quick");
+    let within = calls[0].header("mcp-session-id").context("no session")?;
+    drop(stream);
+    let ended =
+        |arrival: &Arrival| arrival.verb == "DELETE" && arrival.header("mcp-session-id") == Some(within);
+    backend.ledger().wait_for(|ledger| ledger.arrivals().iter().any(ended)).await
 }

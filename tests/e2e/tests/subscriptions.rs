@@ -182,15 +182,13 @@ async fn a_list_of_ones_own_is_asked_for_again_before_it_is_told() -> Result<()>
         let modern = Modern::new(&endpoint);
         let mut stream = stream_of(&session).await?;
         let (mut listening, _) = listen(&modern, 1, json!({ "toolsListChanged": true })).await?;
-        // Each toggle is another list; repeated until the server is listened to.
-        loop {
-            modern.tool("fixture_toggle_tool", json!({})).await?;
-            let told = tokio::time::timeout(std::time::Duration::from_secs(2), next(&mut stream)).await;
-            if let Ok(told) = told {
-                assert_eq!(told?["method"], TOOLS, "{era:?}");
-                break;
-            }
-        }
+        eventually("the server is listened to", || async {
+            let stats = fixture.stats();
+            Ok((stats.listeners > 0 || stats.streams > 0).then_some(()))
+        })
+        .await?;
+        modern.tool("fixture_toggle_tool", json!({})).await?;
+        assert_eq!(next(&mut stream).await?["method"], TOOLS, "{era:?}");
         assert_eq!(next(&mut listening).await?["method"], TOOLS, "{era:?}");
     }
     Ok(())
@@ -352,6 +350,42 @@ async fn subscriptions_are_bounded() -> Result<()> {
     drop(listening);
     eventually("the place is free", || async {
         Ok((session.stream().open().await?.status == 200).then_some(()))
+    })
+    .await
+}
+
+#[tokio::test]
+async fn the_subscriptions_of_one_principal_are_bounded_in_all_its_sessions_and_streams() -> Result<()> {
+    let (idp, fixture) = (Idp::start().await?, FixtureServer::start(Era::Dual).await?);
+    let inbound = format!(
+        "    inbound: {{ jwt: {{ issuer: \"{}\", jwks_uri: \"{}\", audiences: [\"{AUDIENCE}\"] }} }}\n    streaming: true\n    sessions: {{}}\n",
+        idp.issuer(),
+        idp.jwks_uri()
+    );
+    let sections = corp_with(&inbound, &[plain("fixture", &fixture.url())]);
+    let gateway =
+        Gateway::start(&format!("limits: {{ subscriptions_per_principal: 2 }}\n{sections}")).await?;
+    let user = |name: &str| gateway.endpoint("corp").as_bearer(&idp.token(name, AUDIENCE));
+    listed(&user("alice"), &["greet"]).await?;
+    let one = Session::open(&user("alice"), "2025-11-25").await?;
+    let other = Session::open(&user("alice"), "2025-06-18").await?;
+    subscribe(&one, WATCHED).await?;
+    subscribe(&one, WATCHED).await?;
+    let filter = json!({ "resourceSubscriptions": [OTHER, "test://static-binary"] });
+    let modern = Modern::new(&user("alice"));
+    let (listening, acknowledged) = listen(&modern, 1, filter).await?;
+    let honoured = &acknowledged["params"]["notifications"]["resourceSubscriptions"];
+    assert_eq!(honoured.as_array().map(Vec::len), Some(1), "{acknowledged}");
+    let refused = other.call("resources/subscribe", json!({ "uri": WATCHED })).await?;
+    assert_eq!(refused.error_code()?, 1429);
+    ensure!(refused.error_message()?.contains("`limits.subscriptions_per_principal`"), "{}", refused.text());
+    subscribe(&Session::open(&user("bob"), "2025-11-25").await?, WATCHED).await?;
+    one.call("resources/unsubscribe", json!({ "uri": WATCHED })).await?.result()?;
+    subscribe(&other, WATCHED).await?;
+    drop(listening);
+    eventually("the share is free again", || async {
+        let answer = one.call("resources/subscribe", json!({ "uri": OTHER })).await?;
+        Ok(answer.result().is_ok().then_some(()))
     })
     .await
 }

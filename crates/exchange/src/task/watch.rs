@@ -290,6 +290,7 @@ pub fn call(task: &Task, method: TaskMethod, responses: Option<Raw>) -> Call {
         logs: Logs::Off,
         param_headers: Vec::new(),
         within: task.mark,
+        inbox: None,
     }
 }
 

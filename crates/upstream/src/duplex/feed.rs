@@ -26,10 +26,6 @@ const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// Subscriptions that are asked for, or given up, at a time.
 const ASKED_MAX: usize = 16;
 
-/// The capability that says that a list can change, and the flag by which a modern server is asked to tell.
-const LISTS: [(&str, &str); 3] =
-    [("tools", "toolsListChanged"), ("prompts", "promptsListChanged"), ("resources", "resourcesListChanged")];
-
 /// Why a watch came to an end.
 enum End {
     /// Nobody wants to know any more.
@@ -333,11 +329,11 @@ async fn run(
 
 /// The flags for the lists that the server says can change.
 fn announced(known: &ServerFacts) -> Vec<&'static str> {
-    LISTS
-        .into_iter()
-        .filter(|(list, _)| facts::declares(known, list, "listChanged"))
-        .map(|(_, flag)| flag)
-        .collect()
+    let can_change = |kind: &Kind| facts::declares(known, kind.capability(), "listChanged");
+    let mut flags: Vec<_> = Kind::ALL.into_iter().filter(can_change).map(Kind::listen_flag).collect();
+    // Resources and their templates are told as one.
+    flags.dedup();
+    flags
 }
 
 /// Resolves when the server ended the subscription.

@@ -180,11 +180,6 @@ impl Table {
 
     fn notification(&mut self, notification: Notification) -> Left {
         match notification.method.as_str() {
-            "notifications/tools/list_changed" => return Left::Heard(Heard::Lists(&[Kind::Tool])),
-            "notifications/prompts/list_changed" => return Left::Heard(Heard::Lists(&[Kind::Prompt])),
-            "notifications/resources/list_changed" => {
-                return Left::Heard(Heard::Lists(&[Kind::Resource, Kind::Template]));
-            }
             update::UPDATED => match Update::of(&notification) {
                 Some(update) => return Left::Heard(Heard::Updated(update)),
                 None => self.tally.count_stray(),
@@ -197,7 +192,10 @@ impl Table {
             "notifications/cancelled" => {
                 self.open.values().for_each(|waiter| waiter.withdrawn(&notification))
             }
-            _ => self.unmarked(notification),
+            method => match Kind::changed_by(method) {
+                [] => self.unmarked(notification),
+                kinds => return Left::Heard(Heard::Lists(kinds)),
+            },
         }
         Left::Nothing
     }

@@ -32,6 +32,7 @@ fn call(method: Method, params: &str) -> Call {
         logs: Logs::Off,
         param_headers: Vec::new(),
         within: None,
+        inbox: None,
     }
 }
 

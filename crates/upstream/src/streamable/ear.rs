@@ -3,8 +3,7 @@
 //!
 //! Opened with the session, when somebody attends or can be asked; ends with it. Keeps no session alive.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use http::header::HeaderValue;
@@ -16,7 +15,7 @@ use super::answer::Answer;
 use super::events::EventStream;
 use super::feed::patience;
 use super::session::Session;
-use crate::{Abilities, Caller, Inbox, Level, SessionKey, UpstreamError, facts};
+use crate::{Abilities, Inbox, Level, UpstreamError, facts};
 
 /// How long a call waits for the stream on which its log messages may come. Some servers send no head before the first
 /// message.
@@ -25,38 +24,18 @@ const OPENING: Duration = Duration::from_millis(300);
 const ATTEMPTS: u32 = 5;
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// The inboxes of the client sessions that attend.
-#[derive(Default)]
-pub(super) struct Ears(Mutex<HashMap<SessionKey, Inbox>>);
-
-impl Ears {
-    /// Notes where to put what is heard in a client session.
-    pub(super) fn attend(&self, key: SessionKey, inbox: &Inbox) {
-        self.table().entry(key).or_insert_with(|| inbox.clone());
+/// Opens the stream of a session, if there is anybody to hear what comes on it and it is not open; log messages are put in
+/// `inbox`. Returns when it is, or after a moment. `may` is what the server may ask in the course of the call that comes next.
+pub(super) async fn open(inbox: Option<&Inbox>, session: &Arc<Session>, may: Abilities) {
+    let attended = inbox.is_some() && facts::has(session.facts(), "logging");
+    if (!attended && may.is_empty()) || !session.begin_listening() {
+        return;
     }
-
-    /// Forgets a client session.
-    pub(super) fn forget(&self, key: SessionKey) {
-        self.table().remove(&key);
-    }
-
-    /// Opens the stream of a session, if there is anybody to hear it and it is not open. Returns when it is, or after a
-    /// moment. `may` is what the server may ask in the course of the call that comes next.
-    pub(super) async fn open(&self, caller: &Caller, session: &Arc<Session>, may: Abilities) {
-        let inbox = caller.session.and_then(|key| self.table().get(&key).cloned());
-        let attended = inbox.is_some() && facts::has(session.facts(), "logging");
-        if (!attended && may.is_empty()) || !session.begin_listening() {
-            return;
-        }
-        let (opened, wait) = oneshot::channel();
-        let ear = Ear { inbox, target: session.target().into(), last: None, opened: Some(opened) };
-        tokio::spawn(ear.listen(Arc::downgrade(session)));
-        let _ = timeout(OPENING, wait).await;
-    }
-
-    fn table(&self) -> MutexGuard<'_, HashMap<SessionKey, Inbox>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+    let (opened, wait) = oneshot::channel();
+    let (inbox, target) = (inbox.cloned(), session.target().into());
+    let ear = Ear { inbox, target, last: None, opened: Some(opened) };
+    tokio::spawn(ear.listen(Arc::downgrade(session)));
+    let _ = timeout(OPENING, wait).await;
 }
 
 struct Ear {
@@ -139,12 +118,10 @@ impl Ear {
                 let level = notification.params.string("level").and_then(|name| Level::parse(&name));
                 inbox.log(level, &notification.text);
             }
-            "notifications/tools/list_changed" => inbox.lists(&self.target, &[Kind::Tool]),
-            "notifications/prompts/list_changed" => inbox.lists(&self.target, &[Kind::Prompt]),
-            "notifications/resources/list_changed" => {
-                inbox.lists(&self.target, &[Kind::Resource, Kind::Template]);
-            }
-            _ => tracing::debug!("a message outside any call was dropped"),
+            method => match Kind::changed_by(method) {
+                [] => tracing::debug!("a message outside any call was dropped"),
+                kinds => inbox.lists(&self.target, kinds),
+            },
         }
     }
 }

@@ -142,8 +142,8 @@ fn tell(board: &Board, kinds: &[Kind], notification: &Notification) {
         }
         return;
     }
-    let concerned: Vec<_> =
-        kinds.iter().copied().filter(|kind| concerns(&notification.method, *kind)).collect();
+    let changed = Kind::changed_by(&notification.method);
+    let concerned: Vec<_> = kinds.iter().copied().filter(|kind| changed.contains(kind)).collect();
     board.tell_lists(&concerned);
 }
 
@@ -155,12 +155,4 @@ pub(super) fn watched(facts: &ServerFacts) -> Vec<Kind> {
 /// Whether the server promises to tell of changed resources.
 pub(super) fn subscribes(facts: &ServerFacts) -> bool {
     facts::declares(facts, "resources", "subscribe")
-}
-
-fn concerns(notification: &str, kind: Kind) -> bool {
-    match kind {
-        Kind::Tool => notification == "notifications/tools/list_changed",
-        Kind::Prompt => notification == "notifications/prompts/list_changed",
-        Kind::Resource | Kind::Template => notification == "notifications/resources/list_changed",
-    }
 }

@@ -2,7 +2,7 @@
 
 use super::handshake::{Evidence, OpenError};
 use super::stream::{Peer, Unfinished, reply};
-use super::{Failure, Streamable};
+use super::{Failure, Streamable, ear};
 use crate::ask::Ask;
 use crate::deadline::Deadline;
 use crate::{Level, Logs, Reply, UpstreamError};
@@ -38,8 +38,8 @@ pub(super) async fn ask(driver: &Streamable, ask: &Ask<'_>, deadline: Deadline) 
         };
         let asks = ask.asks(driver.endpoint.roots(), driver.endpoint.deps.limits.questions);
         // Without an id the stream would be that of everyone who uses the server.
-        if let Some(caller) = ask.caller().filter(|_| session.mark().is_some() && !session.is_listening()) {
-            deadline.within(Box::pin(driver.ears.open(caller, &session, asks.may))).await?;
+        if session.mark().is_some() && !session.is_listening() {
+            deadline.within(Box::pin(ear::open(ask.inbox(), &session, asks.may))).await?;
         }
         if let Some(level) = level.filter(|level| session.lacks(*level)) {
             deadline.within(Box::pin(session.set_level(level))).await?;

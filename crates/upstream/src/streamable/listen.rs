@@ -135,7 +135,8 @@ async fn open(
     }
     let uris = board.wanted();
     let lists = if board.wants_lists() { Lists::Told } else { Lists::Untold };
-    let mut flags: Vec<_> = kinds.iter().filter_map(|kind| flag(*kind)).collect();
+    let mut flags: Vec<_> = kinds.iter().map(|kind| kind.listen_flag()).collect();
+    // Resources and their templates are told as one.
     flags.dedup();
     if lists == Lists::Untold {
         flags.clear();
@@ -197,14 +198,4 @@ impl Listening {
 /// The graceful end of a stream.
 fn is_end(message: &Message) -> bool {
     matches!(message, Message::Response(_))
-}
-
-fn flag(kind: Kind) -> Option<&'static str> {
-    match kind {
-        Kind::Tool => Some("toolsListChanged"),
-        Kind::Prompt => Some("promptsListChanged"),
-        Kind::Resource => Some("resourcesListChanged"),
-        // Told together with the resources.
-        Kind::Template => None,
-    }
 }

@@ -373,6 +373,7 @@ pub fn tool_call() -> Call {
         logs: Logs::Off,
         param_headers: Vec::new(),
         within: None,
+        inbox: None,
     }
 }
 

@@ -122,6 +122,7 @@ fn tool(arguments: &Value) -> Call {
         logs: Logs::Off,
         param_headers: Vec::new(),
         within: None,
+        inbox: None,
     }
 }
 
