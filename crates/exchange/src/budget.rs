@@ -141,7 +141,7 @@ impl Ledger {
             return account.largest(owner.principal).map_or(Room::None, |debtor| Room::Of(debtor, theirs));
         }
         if all > 0 {
-            return self.largest().map_or(Room::None, |debtor| Room::Of(debtor, all));
+            return self.largest(owner.principal, bytes).map_or(Room::None, |debtor| Room::Of(debtor, all));
         }
         entry.used += bytes;
         account.used += bytes;
@@ -167,9 +167,12 @@ impl Ledger {
         }
     }
 
-    /// The largest session of whoever keeps most.
-    fn largest(&self) -> Option<Owner> {
-        let (principal, account) = self.accounts.iter().max_by_key(|(_, account)| account.used)?;
+    /// The largest session of whoever would keep most if `who` kept `bytes` more.
+    fn largest(&self, who: PrincipalKey, bytes: usize) -> Option<Owner> {
+        let would_keep = |(principal, account): &(&PrincipalKey, &Account)| {
+            account.used + if **principal == who { bytes } else { 0 }
+        };
+        let (principal, account) = self.accounts.iter().max_by_key(would_keep)?;
         account.largest(*principal)
     }
 

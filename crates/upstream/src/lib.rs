@@ -9,6 +9,7 @@ mod board;
 mod call;
 mod deadline;
 mod duplex;
+mod errands;
 mod error;
 mod facts;
 mod hub;

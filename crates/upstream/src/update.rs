@@ -3,8 +3,12 @@
 //! What leaves here is small and means one thing: an oversized or ambiguous notification is replaced by one that says
 //! only which resource changed.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use mcp::{Edit, Notification, Object, Raw, Splice, meta, object};
 
+use crate::board::{Board, NotSubscribed};
 use crate::inbox::Update;
 
 #[cfg(test)]
@@ -72,5 +76,30 @@ impl Acknowledged {
         let uris = filter.and_then(|filter| filter.get("resourceSubscriptions"));
         let uris = uris.map(|uris| object::elements(&uris)).unwrap_or_default();
         Self { id, uris: uris.iter().filter_map(|uri| Some(uri.to_text()?.into_owned())).collect() }
+    }
+}
+
+/// What a subscription covers of what was asked for.
+pub(crate) struct Terms {
+    /// What the server tells of.
+    pub(crate) told: BTreeSet<Arc<str>>,
+    /// What else it was asked to tell of.
+    untold: BTreeSet<Arc<str>>,
+}
+
+impl Terms {
+    /// What of `asked` was acknowledged.
+    pub(crate) fn of(asked: BTreeSet<Arc<str>>, acknowledged: &[String]) -> Self {
+        let is_told = |uri: &Arc<str>| acknowledged.iter().any(|told| **told == **uri);
+        let (told, untold) = asked.into_iter().partition(is_told);
+        Self { told, untold }
+    }
+
+    /// Tells whoever waits for an answer.
+    pub(crate) fn settle(&mut self, board: &Board) {
+        self.told.iter().for_each(|uri| board.held(uri));
+        for uri in std::mem::take(&mut self.untold) {
+            board.refused(&uri, &NotSubscribed::Unsupported);
+        }
     }
 }

@@ -4,10 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mcp::{Era, ErrorObject, Kind, Outcome};
+use mcp::{Era, Kind, Outcome};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::connection::{Connection, NewRequest};
@@ -16,6 +15,8 @@ use super::stream::CallStream;
 use super::table::Heard;
 use super::waiter::Role;
 use crate::board::{Board, NotSubscribed};
+use crate::errands::{Errand, Errands};
+use crate::update::Terms;
 use crate::{Caller, Event, ServerFacts, UpstreamError, facts, params};
 
 /// Before a watch that failed is tried again; doubled with each failure that follows.
@@ -23,8 +24,6 @@ const RETRY_MIN: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(60);
 /// A subscription lasts as long as its connection.
 const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-/// Subscriptions that are asked for, or given up, at a time.
-const ASKED_MAX: usize = 16;
 
 /// Why a watch came to an end.
 enum End {
@@ -142,10 +141,12 @@ impl Watch<'_> {
         if self.again == Again::Yes {
             self.board.tell_missed(&Kind::ALL);
         }
-        let mut errands = Errands::default();
-        errands.set_out(&self);
+        let (mut errands, mut held) = (Errands::default(), BTreeSet::new());
+        let (connection, patience) = (self.connection, self.patience);
+        let ask = |errand, uri| run(connection.clone(), errand, uri, patience);
+        errands.set_out(self.board, &held, ask);
         loop {
-            if self.board.is_empty() && errands.is_done() {
+            if self.board.is_empty() && errands.is_done() && held.is_empty() {
                 return End::Unwanted;
             }
             tokio::select! {
@@ -154,12 +155,10 @@ impl Watch<'_> {
                     heard => self.tell(heard),
                 },
                 () = self.connection.ended() => return End::Lost,
-                () = self.board.changed() => errands.set_out(&self),
-                Some(done) = errands.jobs.join_next(), if !errands.jobs.is_empty() => {
-                    if let Ok(done) = done {
-                        errands.settle(self.board, done);
-                    }
-                    errands.set_out(&self);
+                () = self.board.changed() => errands.set_out(self.board, &held, ask),
+                done = errands.done() => {
+                    errands.settle(self.board, &mut held, done);
+                    errands.set_out(self.board, &held, ask);
                 }
             }
         }
@@ -168,7 +167,7 @@ impl Watch<'_> {
     /// One `subscriptions/listen` for everything; another one is acknowledged before it is let go.
     async fn modern(mut self) -> Result<End, UpstreamError> {
         let mut current = self.listen().await?;
-        current.settle(self.board);
+        current.terms.settle(self.board);
         if self.again == Again::Yes {
             self.board.tell_missed(&Kind::ALL);
         }
@@ -185,10 +184,10 @@ impl Watch<'_> {
                         return Ok(End::Unwanted);
                     }
                     let lists = self.flags.is_empty() || self.board.wants_lists() == current.lists;
-                    if !(lists && self.board.wanted() == current.uris) {
+                    if !(lists && self.board.wanted() == current.terms.told) {
                         // The old one is let go before anybody learns of the new one, so that nothing is told twice.
                         current = self.listen().await?;
-                        current.settle(self.board);
+                        current.terms.settle(self.board);
                     }
                 }
             }
@@ -205,9 +204,8 @@ impl Watch<'_> {
             self.connection.begin(request, |id| params::request(id, "subscriptions/listen", filter)).await;
         let stream = begun?;
         let told = timeout(self.patience, self.acknowledgement(stream.id())).await.unwrap_or_default();
-        let is_told = |uri: &Arc<str>| told.iter().any(|told| **told == **uri);
-        let (uris, untold) = uris.into_iter().partition(is_told);
-        Ok(Listening { stream, uris, untold, lists })
+        let terms = Terms::of(uris, &told);
+        Ok(Listening { stream, terms, lists })
     }
 
     /// The resources that the server says it tells of; none when it does not say.
@@ -237,94 +235,19 @@ impl Watch<'_> {
 /// A modern server's subscription.
 struct Listening {
     stream: CallStream,
-    uris: BTreeSet<Arc<str>>,
-    /// What else it was asked to tell of.
-    untold: BTreeSet<Arc<str>>,
+    terms: Terms,
     lists: bool,
 }
 
-impl Listening {
-    /// Tells whoever waits for an answer.
-    fn settle(&mut self, board: &Board) {
-        self.uris.iter().for_each(|uri| board.held(uri));
-        for uri in std::mem::take(&mut self.untold) {
-            board.refused(&uri, &NotSubscribed::Unsupported);
-        }
-    }
-}
-
-/// What a legacy server is asked meanwhile.
-#[derive(Default)]
-struct Errands {
-    jobs: JoinSet<Done>,
-    under_way: BTreeSet<Arc<str>>,
-    held: BTreeSet<Arc<str>>,
-}
-
-struct Done {
-    uri: Arc<str>,
-    errand: Errand,
-    outcome: Result<Outcome, UpstreamError>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Errand {
-    Subscribe,
-    Unsubscribe,
-}
-
-impl Errands {
-    fn is_done(&self) -> bool {
-        self.jobs.is_empty() && self.held.is_empty()
-    }
-
-    fn set_out(&mut self, watch: &Watch<'_>) {
-        let wanted = watch.board.wanted();
-        let missing = wanted.difference(&self.held).map(|uri| (uri, Errand::Subscribe));
-        let spare = self.held.difference(&wanted).map(|uri| (uri, Errand::Unsubscribe));
-        for (uri, errand) in missing.chain(spare) {
-            if self.jobs.len() >= ASKED_MAX {
-                return;
-            }
-            if self.under_way.insert(uri.clone()) {
-                let (connection, patience, uri) = (watch.connection.clone(), watch.patience, uri.clone());
-                self.jobs.spawn(async move {
-                    let outcome = run(&connection, errand, &uri, patience).await;
-                    Done { uri, errand, outcome }
-                });
-            }
-        }
-    }
-
-    fn settle(&mut self, board: &Board, Done { uri, errand, outcome }: Done) {
-        self.under_way.remove(&uri);
-        match (errand, outcome) {
-            (Errand::Unsubscribe, _) => drop(self.held.remove(&uri)),
-            (Errand::Subscribe, Ok(Outcome::Result(_))) => {
-                board.held(&uri);
-                self.held.insert(uri);
-            }
-            (Errand::Subscribe, Ok(Outcome::Error(error))) => {
-                board.refused(&uri, &NotSubscribed::Refused(ErrorObject::read(&error)));
-            }
-            (Errand::Subscribe, Err(error)) => board.refused(&uri, &error.into()),
-        }
-    }
-}
-
 async fn run(
-    connection: &Connection,
+    connection: Connection,
     errand: Errand,
-    uri: &str,
+    uri: Arc<str>,
     patience: Duration,
 ) -> Result<Outcome, UpstreamError> {
-    let method = match errand {
-        Errand::Subscribe => "resources/subscribe",
-        Errand::Unsubscribe => "resources/unsubscribe",
-    };
     let request = NewRequest::own(Role::Handshake, patience);
-    let stream = connection.begin(request, |id| params::request(id, method, params::of_uri(uri))).await?;
-    Ok(stream.answer().await?.outcome)
+    let text = |id| params::request(id, errand.method(), params::of_uri(&uri));
+    Ok(connection.begin(request, text).await?.answer().await?.outcome)
 }
 
 /// The flags for the lists that the server says can change.

@@ -3,10 +3,12 @@
 //! Bounded, and never blocks whoever fills it: a consumer that is too slow loses progress and log messages, oldest
 //! first, and never the answer.
 
+mod state;
+
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use mcp::{IdKey, Message, Notification, Payload, Request, Response};
+use mcp::{Message, Notification, Payload, Request, Response};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
@@ -15,14 +17,13 @@ use crate::question::{Kind, Pause, Question};
 use crate::relay::{Relay, Verdict, refusal};
 use crate::streamable::too_many;
 use crate::{Abilities, Event, UpstreamError};
+use state::{Stage, State};
+
+pub(super) use state::{GivenUp, Grain};
 
 #[cfg(test)]
 mod tests;
 
-/// Notifications that wait for the consumer of one request.
-const NOTIFICATIONS_MAX: usize = 64;
-/// Their bytes together. A single larger one still passes when nothing else waits.
-const NOTIFICATION_BYTES_MAX: usize = 1024 * 1024;
 /// Questions that wait for the consumer of one request. Each may be as large as `limits.upstream_event`.
 const QUESTIONS_MAX: usize = 8;
 
@@ -52,49 +53,6 @@ pub(super) enum Role {
     Handshake,
     /// A modern server's subscription: open as long as somebody watches, and no call that a log could belong to.
     Subscription,
-}
-
-/// What a notification is, which says how it may be thinned out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Grain {
-    /// Only the newest counts.
-    Progress,
-    /// Each counts for itself.
-    Other,
-}
-
-/// How far a request that was given up had got.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum GivenUp {
-    /// No byte was written.
-    Unsent,
-    /// The server may have seen it.
-    Sent,
-}
-
-#[derive(Debug)]
-struct State {
-    stage: Stage,
-    waiting: VecDeque<(Grain, Payload)>,
-    bytes: usize,
-    questions: VecDeque<Question>,
-    /// Questions so far.
-    asked: usize,
-    /// Their ids, which the server may withdraw once each.
-    asking: BTreeSet<IdKey>,
-    withdrawn: VecDeque<IdKey>,
-    outcome: Option<Result<Response, UpstreamError>>,
-    heard: Instant,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    Queued,
-    /// A part of it may have been written.
-    Writing,
-    Sent,
-    GivenUp(GivenUp),
-    Ended,
 }
 
 impl Waiter {
@@ -336,54 +294,5 @@ fn write_back(mailbox: &mpsc::WeakSender<Outgoing>, text: Payload) {
     {
         // The connection may end meanwhile; then nobody waits for the answer.
         runtime.spawn(async move { mailbox.send(outgoing).await });
-    }
-}
-
-impl Stage {
-    fn is_open(self) -> bool {
-        matches!(self, Self::Queued | Self::Writing | Self::Sent)
-    }
-}
-
-impl State {
-    fn take(&mut self) -> Option<Result<Event, UpstreamError>> {
-        if let Some((_, notification)) = self.waiting.pop_front() {
-            self.bytes -= notification.len();
-            return Some(Ok(Event::Notification(notification)));
-        }
-        if let Some(question) = self.questions.pop_front() {
-            return Some(Ok(Event::Question(question)));
-        }
-        if let Some(id) = self.withdrawn.pop_front() {
-            return Some(Ok(Event::Withdrawn(id)));
-        }
-        match self.outcome.take() {
-            Some(outcome) => Some(outcome.map(Event::Final)),
-            // Read to the end already, or given up: there is nothing to wait for.
-            None if matches!(self.stage, Stage::Ended | Stage::GivenUp(_)) => {
-                Some(Err(UpstreamError::Cancelled))
-            }
-            None => None,
-        }
-    }
-
-    fn make_room(&mut self, grain: Grain, bytes: usize) -> usize {
-        let before = self.waiting.len();
-        let full = |state: &Self| {
-            state.waiting.len() >= NOTIFICATIONS_MAX || state.bytes + bytes > NOTIFICATION_BYTES_MAX
-        };
-        if grain == Grain::Progress && full(self) {
-            self.retain(|held| held != Grain::Progress);
-        }
-        while full(self) && !self.waiting.is_empty() {
-            self.waiting.pop_front();
-            self.bytes = self.waiting.iter().map(|(_, held)| held.len()).sum();
-        }
-        before - self.waiting.len()
-    }
-
-    fn retain(&mut self, keep: impl Fn(Grain) -> bool) {
-        self.waiting.retain(|(grain, _)| keep(*grain));
-        self.bytes = self.waiting.iter().map(|(_, held)| held.len()).sum();
     }
 }

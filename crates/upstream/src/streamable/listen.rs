@@ -2,8 +2,6 @@
 //!
 //! Its filter cannot be changed, so another stream is opened and acknowledged before the old one is let go.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use mcp::{Kind, Message};
@@ -16,7 +14,7 @@ use super::feed::{Ended, Gap, Trail, hear, patience, subscribes, watched};
 use super::{Streamable, modern};
 use crate::board::{Board, NotSubscribed};
 use crate::deadline::Deadline;
-use crate::update::{ACKNOWLEDGED, Acknowledged};
+use crate::update::{ACKNOWLEDGED, Acknowledged, Terms};
 use crate::{Caller, UpstreamError, params};
 
 /// How long a stream that was replaced is still read: what was said on it before its successor began may be on its way.
@@ -26,10 +24,7 @@ const OVERLAP: Duration = Duration::from_millis(20);
 /// One stream, acknowledged.
 struct Listening {
     events: Box<EventStream>,
-    /// What the server tells of.
-    uris: BTreeSet<Arc<str>>,
-    /// What else it was asked to tell of.
-    untold: BTreeSet<Arc<str>>,
+    terms: Terms,
     lists: Lists,
     patience: Deadline,
 }
@@ -55,7 +50,7 @@ pub(super) async fn once(
     let Some(mut current) = open(driver, caller, board, &kinds).await? else {
         return Ok(if board.is_empty() { Ended::Unwanted } else { Ended::Without });
     };
-    current.settle(board);
+    current.terms.settle(board);
     if trail.gap == Gap::Possible {
         board.tell_missed(&kinds);
     }
@@ -105,7 +100,10 @@ async fn succeed(
     };
     let mut next = match opened {
         Ok(Some(next)) => next,
-        Ok(None) => return Ok(Some(Listening { uris: BTreeSet::new(), ..current })),
+        Ok(None) => {
+            current.terms.told.clear();
+            return Ok(Some(current));
+        }
         // What is there already goes on; only the newcomers are refused.
         Err(error) => {
             board.refuse_waiting(&error.into());
@@ -119,7 +117,7 @@ async fn succeed(
     };
     let _ = timeout(OVERLAP, rest).await;
     drop(current);
-    next.settle(board);
+    next.terms.settle(board);
     Ok(Some(next))
 }
 
@@ -159,9 +157,8 @@ async fn open(
         answer => return Err(answer.failure(received.status)),
     };
     let Some(acknowledged) = acknowledgement(&mut events, &deadline).await? else { return Ok(None) };
-    let is_told = |uri: &Arc<str>| acknowledged.uris.iter().any(|told| **told == **uri);
-    let (uris, untold) = uris.into_iter().partition(is_told);
-    Ok(Some(Listening { events, uris, untold, lists, patience: patience() }))
+    let terms = Terms::of(uris, &acknowledged.uris);
+    Ok(Some(Listening { events, terms, lists, patience: patience() }))
 }
 
 async fn acknowledgement(
@@ -180,18 +177,10 @@ async fn acknowledgement(
 }
 
 impl Listening {
-    /// Tells whoever waits for an answer.
-    fn settle(&mut self, board: &Board) {
-        self.uris.iter().for_each(|uri| board.held(uri));
-        for uri in std::mem::take(&mut self.untold) {
-            board.refused(&uri, &NotSubscribed::Unsupported);
-        }
-    }
-
     /// Whether it tells of everything that is wanted now, and of no more.
     fn covers(&self, board: &Board, kinds: &[Kind]) -> bool {
         let lists = kinds.is_empty() || board.wants_lists() == (self.lists == Lists::Told);
-        lists && board.wanted() == self.uris
+        lists && board.wanted() == self.terms.told
     }
 }
 

@@ -1,6 +1,7 @@
 use mcp::{Body, Message, Raw};
 use serde_json::json;
 
+use super::state::{NOTIFICATION_BYTES_MAX, NOTIFICATIONS_MAX};
 use super::*;
 use crate::Logs;
 use crate::relay::Asks;
