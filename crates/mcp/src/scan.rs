@@ -352,8 +352,10 @@ pub(crate) fn plain_run(text: &[u8]) -> usize {
         let quote = has_zero(word ^ (ONES * u64::from(b'"')));
         let backslash = has_zero(word ^ (ONES * u64::from(b'\\')));
         let control = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
-        if quote | backslash | control != 0 {
-            break;
+        // A borrow marks only bytes behind one that is marked rightly, so the first mark is right.
+        let marks = quote | backslash | control;
+        if marks != 0 {
+            return at + marks.trailing_zeros() as usize / 8;
         }
         at += 8;
     }
