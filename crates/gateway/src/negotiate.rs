@@ -67,8 +67,8 @@ fn essence(text: &str) -> &str {
 /// How much the client likes a range, in thousandths; 0 says: not this one (RFC 9110, section 12.4.2).
 fn weight(range: &str) -> u16 {
     let written = range.split(';').skip(1).find_map(|parameter| parameter.trim().strip_prefix("q="));
-    let written = written.unwrap_or("1").trim();
-    let (whole, fraction) = written.split_once('.').unwrap_or((written, ""));
+    let Some(written) = written else { return 1000 };
+    let (whole, fraction) = written.trim().split_once('.').unwrap_or((written.trim(), ""));
     format!("{whole}{fraction:0<3.3}").parse().unwrap_or(1000)
 }
 
