@@ -231,11 +231,12 @@ async fn a_reader_that_is_cut_while_the_gateway_moves_loses_no_subscription() ->
     listed(&gateway.endpoint("corp"), &["quick"]).await?;
     let session = Session::open(&gateway.endpoint("corp"), "2025-06-18").await?;
     session.call("resources/subscribe", json!({ "uri": "doc://a" })).await?.result()?;
-    let cut = session.stream().open().await?;
+    let mut cut = session.stream().open().await?;
     gateway.rewrite(&corp(&[plain("docs", &after.url())]))?;
     after.ledger().wait_for(|ledger| !ledger.of("subscriptions/listen").is_empty()).await?;
     let mut reader = session.stream().open().await?;
-    drop(cut);
+    // Only when the first has ended has the second taken its place.
+    while cut.event().await?.is_some() {}
     gate.open();
     let told: Value = serde_json::from_str(&next(&mut reader).await?.data)?;
     assert_eq!(

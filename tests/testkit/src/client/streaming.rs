@@ -73,28 +73,28 @@ impl Streaming {
         find(&self.headers, name)
     }
 
-    /// The next event, or `None` when the stream ended.
+    /// The next event, or `None` when the stream ended. Comments that keep the stream alive are no event.
     pub async fn event(&mut self) -> anyhow::Result<Option<Event>> {
-        loop {
-            if let Some(event) = self.ready.pop_front() {
-                return Ok(Some(event));
+        let next = async {
+            loop {
+                if let Some(event) = self.ready.pop_front() {
+                    return Ok(Some(event));
+                }
+                let Some(bytes) = self.chunk().await? else { return Ok(None) };
+                self.ready.extend(self.events.feed(&bytes));
             }
-            let Some(bytes) = self.chunk().await? else { return Ok(None) };
-            self.ready.extend(self.events.feed(&bytes));
-        }
+        };
+        timeout(PATIENCE, next).await.context("no event came for a minute")?
     }
 
-    /// The next message on the stream that is not an empty event. Comments that keep the stream alive are no message.
+    /// The next message on the stream that is not an empty event.
     pub async fn message(&mut self) -> anyhow::Result<Option<Value>> {
-        let next = async {
-            while let Some(event) = self.event().await? {
-                if !event.data.is_empty() {
-                    return Ok(Some(serde_json::from_str(&event.data).context(event.data)?));
-                }
+        while let Some(event) = self.event().await? {
+            if !event.data.is_empty() {
+                return Ok(Some(serde_json::from_str(&event.data).context(event.data)?));
             }
-            Ok(None)
-        };
-        timeout(PATIENCE, next).await.context("no message came for a minute")?
+        }
+        Ok(None)
     }
 
     /// The next message of this method, skipping others.
