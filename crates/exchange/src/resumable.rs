@@ -14,7 +14,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 use crate::Session;
 use crate::budget::Pieces;
 use crate::events::{Live, Newcomer};
-use crate::present::{self, Accepts, Said, Steps};
+use crate::present::{self, Accepts};
+use crate::steps::{Said, Steps};
 use crate::writer::{KEEP_ALIVE, Writer, over};
 
 /// How long an answer may take before a client of 2025-11-25 gets a stream that it could take up. Earlier revisions know
@@ -43,7 +44,7 @@ pub async fn answer(
     let (number, live) = session.events().begin();
     let stream = Stream { session, number, live, reader: Some(writer), due: None };
     let opening = primes.then(|| stream.session.events().prime_stream(number));
-    tokio::spawn(stream.run(opening, first, steps));
+    tokio::spawn(stream.run(opening, first, steps.in_a_task()));
     present::event_stream(body)
 }
 

@@ -4,7 +4,7 @@ mod batch;
 
 use std::sync::Arc;
 
-use exchange::{Accepts, Hello, Session, present, resumable};
+use exchange::{Accepts, Hello, Session, Steps, present, resumable};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use identity::Principal;
 use mcp::code::{ErrorObject, INVALID_PARAMS, INVALID_REQUEST, QUOTA};
@@ -155,13 +155,8 @@ pub fn greeting(site: &Site, request: &Request) -> Result<Hello, ErrorObject> {
     Ok(Hello { version, capabilities, info })
 }
 
-/// Starts a request in a task of its own: a client that disconnects has not cancelled it.
-pub fn start(
-    whose: Whose<'_>,
-    session: Option<Arc<Session>>,
-    request: Request,
-    place: Arc<Place>,
-) -> present::Steps {
+/// Starts a request, which goes on also without its client: one that disconnects has not cancelled it.
+pub fn start(whose: Whose<'_>, session: Option<Arc<Session>>, request: Request, place: Arc<Place>) -> Steps {
     let running = match (&session, request.id.key()) {
         (Some(session), Some(id)) => match session.begin(id) {
             Some(running) => Some(running),
@@ -174,18 +169,14 @@ pub fn start(
     let cancelled =
         running.as_ref().map_or_else(CancellationToken::new, |running| running.cancelled().clone());
     let request = without_answers(request);
-    present::run(
-        async move { operation::operate(&context, request).await },
-        line,
-        cancelled,
-        (running, place),
-    )
+    let exchange = async move { operation::operate(&context, request).await };
+    Steps::of(exchange, line, cancelled, (running, place))
 }
 
 /// The answer to a request that is not carried out.
-pub(crate) fn immediately(id: &Id, error: &ErrorObject) -> present::Steps {
+pub(crate) fn immediately(id: &Id, error: &ErrorObject) -> Steps {
     let exchange = exchange::Exchange::answered(id.clone(), exchange::Answer::error(Some(id), error));
-    present::run(async move { exchange }, None, CancellationToken::new(), ())
+    Steps::of(async move { exchange }, None, CancellationToken::new(), ())
 }
 
 /// A request without what a modern client answers a modern server's questions with: to this client the gateway asks them,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use exchange::{Accepts, Answer, KEEP_ALIVE, Session, Writer, present};
+use exchange::{Accepts, Answer, KEEP_ALIVE, Session, Steps, Writer, present};
 use http::{Response, StatusCode};
 use identity::{Principal, PrincipalKey};
 use mcp::{Body as Message, Message as One, Method, Payload, Request, Version, sse};
@@ -177,7 +177,7 @@ pub fn post(
             let writing = writers.token();
             let client = (site, principal, Accepts::EventStream);
             let steps = legacy::start(client, Some(session.clone()), request, place.clone());
-            tokio::spawn(answer(session.clone(), writer, steps, (writing, place)));
+            tokio::spawn(answer(session.clone(), writer, steps.in_a_task(), (writing, place)));
         }
         Message::Single(One::Notification(notification)) => legacy::notified(Some(session), &notification),
         Message::Single(One::Response(response)) => {
@@ -195,7 +195,7 @@ pub fn post(
 async fn answer(
     session: Arc<Session>,
     writer: Arc<Writer>,
-    mut steps: present::Steps,
+    mut steps: Steps,
     _held: (TaskTrackerToken, Arc<Place>),
 ) {
     while let Some(said) = steps.next().await {

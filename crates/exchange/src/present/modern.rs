@@ -8,7 +8,8 @@ use mcp::{Era, Payload};
 use net::{Body, Gone};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::{Accepts, Said, at_once, event_stream, json};
+use super::{Accepts, at_once, event_stream, json};
+use crate::steps::Said;
 use crate::writer::{KEEP_ALIVE, Writer};
 use crate::{Answer, Exchange, Step};
 

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use exchange::present::Steps;
-use exchange::{Answer, Session, resumable};
+use exchange::{Answer, Session, Steps, resumable};
 use http::Response;
 use mcp::code::{ErrorObject, INVALID_REQUEST};
 use mcp::{Malformed, Message, Method, Payload};
