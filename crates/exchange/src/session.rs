@@ -12,7 +12,7 @@ use mcp::{IdKey, Raw, Version};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use upstream::{InboxBounds, Level, Logs, SessionKey};
+use upstream::{Abilities, InboxBounds, Level, Logs, SessionKey};
 
 use crate::budget::Shelf;
 use crate::events::Events;
@@ -30,6 +30,8 @@ pub struct Hello {
     pub version: Version,
     /// The client's `capabilities`.
     pub capabilities: Raw,
+    /// What of them it can be asked: [`Abilities::of`] them.
+    pub abilities: Abilities,
     /// The client's `clientInfo`.
     pub info: Option<Raw>,
 }
@@ -114,6 +116,7 @@ impl Session {
         let _ = self.hello.set(Hello {
             version: hello.version,
             capabilities: hello.capabilities.detached(),
+            abilities: hello.abilities,
             info: hello.info.as_ref().map(Raw::detached),
         });
     }

@@ -34,7 +34,9 @@ fn id(text: &str) -> IdKey {
 }
 
 fn hello(version: Version, capabilities: &str) -> Hello {
-    Hello { version, capabilities: Raw::parse(capabilities).unwrap(), info: Raw::parse(r#"{"name":"x"}"#) }
+    let capabilities = Raw::parse(capabilities).unwrap();
+    let abilities = upstream::Abilities::of(&capabilities);
+    Hello { version, capabilities, abilities, info: Raw::parse(r#"{"name":"x"}"#) }
 }
 
 #[tokio::test(start_paused = true)]

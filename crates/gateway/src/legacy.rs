@@ -152,7 +152,8 @@ pub fn greeting(site: &Site, request: &Request) -> Result<Hello, ErrorObject> {
             format!("`capabilities` and `clientInfo` have {size} bytes; the bound is {HELLO_MAX}.");
         return Err(ErrorObject::new(INVALID_PARAMS, sentence));
     }
-    Ok(Hello { version, capabilities, info })
+    let abilities = Abilities::of(&capabilities);
+    Ok(Hello { version, capabilities, abilities, info })
 }
 
 /// Starts a request, which goes on also without its client: one that disconnects has not cancelled it.
@@ -222,15 +223,18 @@ pub(crate) fn context(
     hello: Option<&Hello>,
 ) -> Context {
     let hello = hello.or_else(|| session.as_ref().and_then(|session| session.hello()));
-    let declared = hello.map_or_else(|| Object::empty().text().clone(), |hello| hello.capabilities.clone());
     // A question goes out on the call's stream and its answer comes back in the session.
-    let capabilities =
-        if session.is_some() && accepts.events() { declared } else { upstream::unasked(&declared) };
+    let can_be_asked = session.is_some() && accepts.events();
+    let (capabilities, abilities) = match hello {
+        None => (Object::empty().text().clone(), Abilities::NONE),
+        Some(hello) if can_be_asked => (hello.capabilities.clone(), hello.abilities),
+        Some(hello) => (upstream::unasked(&hello.capabilities), Abilities::NONE),
+    };
     let caller = Caller {
         principal: principal.clone(),
         session: session.as_ref().map(|session| session.key()),
         era: Era::Legacy,
-        abilities: Abilities::of(&capabilities),
+        abilities,
         capabilities,
         info: hello.and_then(|hello| hello.info.clone()),
     };

@@ -170,7 +170,7 @@ impl<'a> Edit<'a> {
         for Planned { key, change, .. } in changes {
             let Change::Set(value) = change else { continue };
             let comma = if kept == 0 { "" } else { "," };
-            cuts.push((end..end, Bytes::from(format!("{comma}{}:", Raw::string(&key).as_str()))));
+            cuts.push((end..end, label(comma, &key)));
             cuts.push((end..end, value));
             kept += 1;
         }
@@ -183,6 +183,16 @@ impl Planned {
     fn take(&mut self) -> Change {
         if std::mem::replace(&mut self.met, true) { Change::Remove } else { self.change.clone() }
     }
+}
+
+/// The key of a new member, as it is written before its value.
+fn label(comma: &str, key: &str) -> Bytes {
+    let quoted = Raw::string(key);
+    let mut text = Vec::with_capacity(comma.len() + quoted.as_bytes().len() + 1);
+    text.extend_from_slice(comma.as_bytes());
+    text.extend_from_slice(quoted.as_bytes());
+    text.push(b':');
+    text.into()
 }
 
 /// The last change to each key. Many are sorted by key: a lookup per member then costs little, however many there are.

@@ -100,7 +100,7 @@ impl Abilities {
 /// `capabilities` of a client that cannot be asked anything, whatever it declared.
 #[must_use]
 pub fn unasked(capabilities: &Raw) -> Raw {
-    limited(capabilities, Abilities::NONE)
+    limited(capabilities, Abilities::of(capabilities), Abilities::NONE)
 }
 
 /// The result of `roots/list` that the operator wrote for a target; `None`: its client is to be asked.
@@ -123,9 +123,8 @@ pub(crate) fn own(target: &config::Target) -> Abilities {
     if target.roots.is_empty() { Abilities::NONE } else { Abilities::ROOTS }
 }
 
-/// `capabilities` without what is not among `allowed`, and with roots where only the gateway knows some.
-pub(crate) fn limited(capabilities: &Raw, allowed: Abilities) -> Raw {
-    let declared = Abilities::of(capabilities);
+/// `capabilities` that say `declared`, without what is not among `allowed`, and with roots where only the gateway knows some.
+pub(crate) fn limited(capabilities: &Raw, declared: Abilities, allowed: Abilities) -> Raw {
     let object = Object::of(capabilities).unwrap_or_else(Object::empty);
     let has = |key: &str| object.get(key).is_some();
     let elicits = allowed.contains(Abilities::FORM) || allowed.contains(Abilities::URL);

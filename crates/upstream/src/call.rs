@@ -203,7 +203,7 @@ impl Caller {
         if allowed == self.abilities {
             return Cow::Borrowed(self);
         }
-        let capabilities = limited(&self.capabilities, allowed);
+        let capabilities = limited(&self.capabilities, self.abilities, allowed);
         Cow::Owned(Self { capabilities, abilities: allowed, ..self.clone() })
     }
 }

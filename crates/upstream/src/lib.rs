@@ -15,6 +15,7 @@ mod facts;
 mod hub;
 mod inbox;
 mod params;
+mod presented;
 mod question;
 pub mod relay;
 mod reply;

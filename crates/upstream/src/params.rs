@@ -10,10 +10,10 @@ use mcp::meta::{
     CLIENT_CAPABILITIES, CLIENT_INFO, LOG_LEVEL, PROGRESS_TOKEN, PROTOCOL_VERSION, SERVER_INFO,
     SUBSCRIPTION_ID,
 };
-use mcp::{Edit, Era, Method, Object, Payload, Raw, Splice, Version, meta};
+use mcp::{Edit, Era, Method, Object, Payload, Raw, Splice, Version};
 use policy::{Action, Permit};
 
-use crate::relay::{presentable, without_tasks};
+use crate::presented::{Tasks, presentable};
 use crate::{Abilities, Affinity, Call, Caller, Level, Logs, Upkeep};
 
 #[cfg(test)]
@@ -47,7 +47,7 @@ pub(crate) fn subject(permit: &Permit) -> &str {
 /// The gateway's own question as a whole request; `caller` is whose identity it is asked under. A modern server has no
 /// `ping`: it is asked to introduce itself.
 pub(crate) fn prepare_upkeep(upkeep: &Upkeep, caller: Option<&Caller>, id: u64, version: Version) -> Payload {
-    let hop = Hop { era: version.era(), caller, logs: Logs::Off, progress: None, tasks: Tasks::AsDeclared };
+    let hop = Hop { era: version.era(), caller, logs: Logs::Off, progress: None, tasks: Tasks::of(caller) };
     let meta = hop.fresh().map(|meta| ("_meta", meta));
     match (upkeep, hop.era) {
         (Upkeep::List { kind, cursor }, _) => {
@@ -71,7 +71,7 @@ pub(crate) fn of_listen<'u>(
     let resources = (!uris.is_empty())
         .then(|| ("resourceSubscriptions", Payload::from(Raw::value(&serde_json::json!(uris)))));
     let flags = flags.chain(resources);
-    let tasks = Tasks::AsDeclared;
+    let tasks = Tasks::of(caller);
     let meta = Hop { era: Era::Modern, caller, logs: Logs::Off, progress: None, tasks }.fresh();
     object([("notifications", object(flags))].into_iter().chain(meta.map(|meta| ("_meta", meta))))
 }
@@ -80,7 +80,7 @@ pub(crate) fn of_listen<'u>(
 /// be asked itself.
 pub(crate) fn capabilities(caller: Option<&Caller>, affinity: Affinity, own: Abilities) -> Raw {
     match (affinity, caller) {
-        (Affinity::Session(..), Some(caller)) => without_tasks(&caller.capabilities),
+        (Affinity::Session(..), Some(caller)) => presentable(&caller.capabilities, Tasks::Withheld),
         // Requests share it whatever each of them declares besides: only what they have in common is told.
         (Affinity::Principal(_, abilities), _) => Raw::value(&abilities.to_capabilities()),
         _ => Raw::value(&own.to_capabilities()),
@@ -144,7 +144,7 @@ fn of_call(call: &Call, item: &str, id: u64, caller: &Caller, era: Era) -> Paylo
     let progress = call.progress.as_ref().map(|_| Raw::number(id));
     let tasks = match (caller.era, &call.method) {
         (Era::Legacy, Method::CallTool | Method::Task(_)) => Tasks::Awaited,
-        _ => Tasks::AsDeclared,
+        _ => Tasks::of(Some(caller)),
     };
     let hop = Hop { era, caller: Some(caller), logs: call.logs, progress, tasks };
     let mut splice = Splice::of(params.text());
@@ -206,15 +206,6 @@ struct Hop<'a> {
     tasks: Tasks,
 }
 
-/// Whether a modern server may make a task of a request (`io.modelcontextprotocol/tasks`).
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Tasks {
-    /// If the client declared that.
-    AsDeclared,
-    /// Yes: the gateway looks after it for a client that does not know this kind of task.
-    Awaited,
-}
-
 impl Hop<'_> {
     fn apply<'e>(&self, edit: Edit<'e>) -> Edit<'e> {
         let edit = match &self.progress {
@@ -235,7 +226,8 @@ impl Hop<'_> {
     /// What a modern request says about its client (MCP 2026-07-28, Per-request metadata).
     fn introduce<'e>(&self, edit: Edit<'e>) -> Edit<'e> {
         let info = self.caller.and_then(|caller| caller.info.clone()).unwrap_or_else(|| OWN_INFO.clone());
-        let capabilities = self.caller.map_or_else(|| NOTHING.clone(), |caller| self.presentable(caller));
+        let told = |caller: &Caller| presentable(&caller.capabilities, self.tasks);
+        let capabilities = self.caller.map_or_else(|| NOTHING.clone(), told);
         let edit = edit
             .set(PROTOCOL_VERSION, MODERN.clone())
             .set(CLIENT_INFO, info)
@@ -246,28 +238,10 @@ impl Hop<'_> {
         }
     }
 
-    fn presentable(&self, caller: &Caller) -> Raw {
-        if caller.era == Era::Modern {
-            return presentable(&caller.capabilities);
-        }
-        let capabilities = without_tasks(&caller.capabilities);
-        match self.tasks {
-            Tasks::AsDeclared => capabilities,
-            Tasks::Awaited => with_tasks(&capabilities),
-        }
-    }
-
     /// A `_meta` of its own; `None` when there is nothing to say.
     fn fresh(&self) -> Option<Payload> {
         let empty = Object::empty();
         let meta = self.apply(Edit::of(&empty)).finish();
         (meta.len() > empty.text().as_bytes().len()).then_some(meta)
     }
-}
-
-fn with_tasks(capabilities: &Raw) -> Raw {
-    let object = Object::of(capabilities).unwrap_or_else(Object::empty);
-    let extensions = object.object("extensions").unwrap_or_else(Object::empty);
-    let extensions = Edit::of(&extensions).set(meta::TASKS, &b"{}"[..]).finish();
-    Edit::of(&object).set("extensions", extensions).finish().into_raw()
 }

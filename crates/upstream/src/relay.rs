@@ -2,7 +2,7 @@
 //!
 //! Pure: the drivers read and write, this decides. A message reaches the client only when it belongs to its call.
 
-use mcp::{Edit, Id, IdKey, Message, Notification, Object, Payload, Raw, Request, Response, Splice, meta};
+use mcp::{Id, IdKey, Message, Notification, Payload, Raw, Request, Response, Splice, meta};
 
 use crate::call::ProgressToken;
 use crate::question::{Kind, Question};
@@ -206,34 +206,4 @@ pub(crate) fn refusal(request: &Request) -> Payload {
         None => format!("`{}` is nothing that a server can ask of its client.", request.method),
     };
     mcp::ErrorObject::new(mcp::code::METHOD_NOT_FOUND, sentence).response(Some(&request.id))
-}
-
-/// `capabilities` as a server may see them: without what the gateway does not carry.
-#[must_use]
-pub fn presentable(capabilities: &Raw) -> Raw {
-    let Some(object) = Object::of(capabilities) else { return Object::empty().text().clone() };
-    if object.is_empty() {
-        return capabilities.clone();
-    }
-    let roots = object.object("roots");
-    let mut edit = Edit::of(&object).remove("tasks");
-    if let Some(roots) = &roots {
-        // The gateway does not pass on that they changed.
-        edit = edit.set("roots", Edit::of(roots).remove("listChanged").finish());
-    }
-    edit.finish().into_raw()
-}
-
-/// The same, of a client that does not speak the tasks of modern servers, or for a server that does not.
-#[must_use]
-pub(crate) fn without_tasks(capabilities: &Raw) -> Raw {
-    let capabilities = presentable(capabilities);
-    let Some(object) = Object::of(&capabilities) else { return capabilities };
-    match object.object("extensions") {
-        Some(extensions) if extensions.has(meta::TASKS) => {
-            let extensions = Edit::of(&extensions).remove(meta::TASKS).finish();
-            Edit::of(&object).set("extensions", extensions).finish().into_raw()
-        }
-        _ => capabilities,
-    }
 }

@@ -37,8 +37,9 @@ fn what_is_not_allowed_is_taken_away_and_nothing_else() {
     let declared =
         Raw::value(&json!({ "elicitation": {}, "sampling": {}, "roots": { "listChanged": true }, "x": 1 }));
     assert_eq!(unasked(&declared).to_value(), json!({ "x": 1 }));
-    let some = limited(&declared, Abilities::FORM.with(Abilities::ROOTS)).to_value();
+    let some =
+        limited(&declared, Abilities::of(&declared), Abilities::FORM.with(Abilities::ROOTS)).to_value();
     assert_eq!(some, json!({ "elicitation": {}, "roots": { "listChanged": true }, "x": 1 }));
-    let own = limited(&Raw::value(&json!({})), Abilities::ROOTS).to_value();
+    let own = limited(&Raw::value(&json!({})), Abilities::NONE, Abilities::ROOTS).to_value();
     assert_eq!(own, json!({ "roots": {} }));
 }

@@ -103,20 +103,6 @@ fn server_is_answered_its_ping_and_refused_the_rest() {
 }
 
 #[test]
-fn what_the_gateway_does_not_carry_is_not_presented() {
-    let declared = json!({
-        "sampling": {}, "elicitation": { "url": {} }, "roots": { "listChanged": true }, "tasks": {}, "experimental": { "a": 1 },
-        "extensions": { "io.modelcontextprotocol/tasks": {}, "io.modelcontextprotocol/ui": { "mimeTypes": [] } }
-    });
-    let mut expected = json!({
-        "sampling": {}, "elicitation": { "url": {} }, "roots": {}, "experimental": { "a": 1 }, "extensions": { "io.modelcontextprotocol/ui": { "mimeTypes": [] } } });
-    assert_eq!(without_tasks(&Raw::value(&declared)).to_value(), expected);
-    expected["extensions"]["io.modelcontextprotocol/tasks"] = json!({});
-    assert_eq!(presentable(&Raw::value(&declared)).to_value(), expected);
-    assert_eq!(presentable(&Raw::value(&json!([]))).as_str(), "{}");
-}
-
-#[test]
 fn notifications_about_tasks_are_told_apart_and_those_of_feeds_are_dropped() {
     let relay = relay(Logs::ServersChoice);
     let said = |method: &str, params: Value| {
