@@ -77,6 +77,27 @@ async fn clients_that_can_be_asked_different_things_share_no_session() {
 }
 
 #[tokio::test]
+async fn call_of_a_client_session_that_can_be_asked_is_not_made_where_another_could_not() {
+    let server = Server::start(legacy(|seen| result(seen, json!({})))).await;
+    let upstream = upstream(&server);
+    let mute = caller("alice", Some(1));
+    let capabilities = Raw::value(&json!({ "elicitation": {} }));
+    let able = Caller { abilities: Abilities::of(&capabilities), capabilities, ..mute.clone() };
+    for caller in [&mute, &able, &mute, &able] {
+        call(&upstream, caller, tool_call()).await.unwrap();
+    }
+    let told: Vec<_> =
+        server.of("initialize").iter().map(|seen| seen.body["params"]["capabilities"].clone()).collect();
+    assert_eq!(told, [json!({}), json!({ "elicitation": {} })]);
+    let calls = server.of("tools/call");
+    let used: Vec<_> = calls.iter().map(|seen| seen.header("mcp-session-id").unwrap()).collect();
+    assert_eq!(used, ["s-1", "s-2", "s-1", "s-2"]);
+    upstream.end_session(SessionKey(1)).await;
+    let deleted = |seen: &[Seen]| seen.iter().filter(|seen| seen.verb == "DELETE").count();
+    server.until("both sessions end", |seen| deleted(seen) == 2).await;
+}
+
+#[tokio::test]
 async fn principals_and_client_sessions_never_share_a_session() {
     let server = Server::start(legacy(|seen| result(seen, json!({})))).await;
     let upstream = upstream(&server);
