@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use mcp::{Method, Raw, TaskMethod};
 use policy::Action;
 use portcullis_upstream::{
-    Abilities, Call, Caller, Level, Logs, SessionKey, Upkeep, Upstream, UpstreamError,
+    Abilities, Call, Caller, Event, Level, Logs, SessionKey, Upkeep, Upstream, UpstreamError,
 };
 use serde_json::{Value, json};
 use support::*;
@@ -349,6 +349,32 @@ async fn call_given_up_before_the_first_byte_is_cancelled_too() {
         .await;
     let cancelled = &server.of("notifications/cancelled")[0];
     assert_eq!(cancelled.body["params"]["requestId"], server.of("tools/call")[0].body["id"]);
+}
+
+#[tokio::test]
+async fn calls_that_end_with_the_gateway_are_cancelled_before_their_session_ends() {
+    let question = json!({ "jsonrpc": "2.0", "id": "q", "method": "elicitation/create",
+        "params": { "message": "Which?", "requestedSchema": { "type": "object", "properties": {} } } });
+    let server = Server::start(legacy(move |_| {
+        open_stream(std::slice::from_ref(&question), &CancellationToken::new())
+    }))
+    .await;
+    let upstream = upstream(&server);
+    let capabilities = Raw::value(&json!({ "elicitation": {} }));
+    let able = Caller { abilities: Abilities::of(&capabilities), capabilities, ..alice() };
+    let mut waiting = Vec::new();
+    for _ in 0..50 {
+        let mut reply = dispatch(&upstream, &able, tool_call()).await.unwrap();
+        let Event::Question(question) = reply.next().await.unwrap() else { panic!("no question") };
+        waiting.push((question, reply));
+    }
+    drop(waiting);
+    upstream.shutdown().await;
+    let seen = server.seen();
+    let end = seen.iter().position(|seen| seen.verb == "DELETE").unwrap();
+    let told = |about: &dyn Fn(&Seen) -> bool| seen[..end].iter().filter(|seen| about(seen)).count();
+    assert_eq!(told(&|seen| seen.body["result"]["action"] == "cancel"), 50);
+    assert_eq!(told(&|seen| seen.method() == "notifications/cancelled"), 50);
 }
 
 #[tokio::test]
