@@ -6,12 +6,18 @@
 use mcp::Kind;
 use upstream::UpstreamError;
 
+use crate::capture::Capture;
 use crate::pull::Pulled;
+
+#[cfg(test)]
+mod tests;
 
 /// What was last said of one target.
 pub(crate) struct Health<'a> {
     gateway: &'a str,
     target: &'a str,
+    /// How many entries of each kind are kept.
+    items_max: usize,
     said: Said,
 }
 
@@ -25,8 +31,8 @@ enum Said {
 
 impl<'a> Health<'a> {
     /// Nothing was said yet.
-    pub(crate) fn new(gateway: &'a str, target: &'a str) -> Self {
-        Self { gateway, target, said: Said::Nothing }
+    pub(crate) fn new(gateway: &'a str, target: &'a str, items_max: usize) -> Self {
+        Self { gateway, target, items_max, said: Said::Nothing }
     }
 
     /// The lists were captured; one of them may be missing.
@@ -35,15 +41,12 @@ impl<'a> Health<'a> {
             return self.failed(error);
         }
         if self.changes_to(Said::Ready) {
-            let count = |kind| pulled.capture.items(kind).len();
+            let kept = kept(&pulled.capture, self.items_max);
             tracing::info!(
                 gateway.name = self.gateway,
                 target.name = self.target,
-                "`{}` is ready: {} tools, {} prompts, {} resources",
-                self.target,
-                count(Kind::Tool),
-                count(Kind::Prompt),
-                count(Kind::Resource),
+                "`{}` is ready: {kept}",
+                self.target
             );
         }
     }
@@ -65,4 +68,15 @@ impl<'a> Health<'a> {
         self.said = now;
         news
     }
+}
+
+/// How many entries are kept; of more than that it is said under which bound.
+fn kept(capture: &Capture, items_max: usize) -> String {
+    let count = |(kind, noun)| match capture.items(kind).len() {
+        listed if listed > items_max => {
+            format!("{items_max} {noun} of {listed} or more (`limits.catalogue_items`)")
+        }
+        listed => format!("{listed} {noun}"),
+    };
+    [(Kind::Tool, "tools"), (Kind::Prompt, "prompts"), (Kind::Resource, "resources")].map(count).join(", ")
 }

@@ -10,14 +10,14 @@ use crate::item::NAME_BYTES_MAX;
 /// The longest subject kept in a report, in characters; names come from servers.
 const SUBJECT_MAX: usize = 128;
 
-/// One entry that clients do not see.
+/// One entry that clients do not see, or the rest of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
     /// The target that listed it.
     pub target: Arc<str>,
     /// Which list it stood in.
     pub kind: Kind,
-    /// Its name or URI, made harmless for a log and cut; empty where it has none.
+    /// Its name or URI, made harmless for a log and cut; empty where it has none, and where the rest of a list is meant.
     pub subject: String,
     /// Why clients do not see it.
     pub reason: Reason,
@@ -49,7 +49,7 @@ pub enum Reason {
     Duplicate,
     /// The target lists more than `limits.catalogue_items` of this kind.
     TooMany {
-        /// How many it listed.
+        /// How many were read; there may be more.
         listed: usize,
         /// How many were kept.
         limit: usize,
@@ -93,7 +93,13 @@ impl fmt::Display for Report {
             Kind::Resource => "resource",
             Kind::Template => "resource template",
         };
-        write!(f, "target `{}`: {noun} `{}` is not offered: {}", self.target, self.subject, self.reason)
+        write!(f, "target `{}`: ", self.target)?;
+        match &self.reason {
+            Reason::TooMany { .. } | Reason::TooLarge { .. } => write!(f, "the rest of its {noun}s")?,
+            _ if self.subject.is_empty() => write!(f, "a {noun}")?,
+            _ => write!(f, "{noun} `{}`", self.subject)?,
+        }
+        write!(f, " is not offered: {}", self.reason)
     }
 }
 
@@ -121,13 +127,10 @@ impl fmt::Display for Reason {
             }
             Self::Duplicate => f.write_str("the target lists it twice; the first one stays"),
             Self::TooMany { listed, limit } => {
-                write!(f, "the target lists {listed}, only {limit} are kept; raise `limits.catalogue_items`")
+                write!(f, "it lists {listed} or more, and {limit} are kept; raise `limits.catalogue_items`")
             }
             Self::TooLarge { limit } => {
-                write!(
-                    f,
-                    "the target's lists are longer than {limit} bytes together, and the rest is left out; let the server list less"
-                )
+                write!(f, "its lists are longer than {limit} bytes together; let the server list less")
             }
             Self::NameTaken { by } => {
                 write!(

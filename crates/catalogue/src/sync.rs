@@ -169,7 +169,7 @@ impl Sync {
         let started = Instant::now();
         let Some(target) = self.gateway.targets.get(keeper.index) else { return };
         let (mut backoff, longest) = BACKOFF;
-        let mut health = Health::new(&self.gateway.name, &target.name);
+        let mut health = Health::new(&self.gateway.name, &target.name, self.items_max);
         let mut cause = Cause::Due;
         loop {
             keeper.attempt_starts();

@@ -91,6 +91,8 @@ fn an_entry_without_a_name_is_refused() {
     }
     for text in ["[]", "7", "null", r#""name""#] {
         assert_eq!(refused(&one_tool(text)), Reason::NotAnObject, "{text}");
+        let said = shelf(&gateway(vec![target("legal")]), 0, &one_tool(text)).reports()[0].to_string();
+        assert!(said.starts_with("target `legal`: a tool is not offered: the list entry"), "{said}");
     }
 }
 
@@ -157,6 +159,8 @@ fn what_exceeds_the_bound_is_cut_and_counted() {
     let shelf = Shelf::read(&gateway, &gateway.targets[0], &tools(&names), 5);
     assert_eq!(shelf.items(Kind::Tool).len(), 5);
     assert_eq!(shelf.reports()[0].reason, Reason::TooMany { listed: 7, limit: 5 });
+    let said = "target `legal`: the rest of its tools is not offered: it lists 7 or more, and 5 are kept; raise `limits.catalogue_items`";
+    assert_eq!(shelf.reports()[0].to_string(), said);
     assert_eq!(Shelf::read(&gateway, &gateway.targets[0], &tools(&names), ITEMS_MAX).reports(), []);
 }
 
@@ -167,6 +171,8 @@ fn a_list_that_was_cut_for_its_length_is_reported() {
     let shelf = shelf(&gateway, 0, &cut);
     assert_eq!(shelf.items(Kind::Tool).len(), 1);
     assert!(matches!(shelf.reports()[0].reason, Reason::TooLarge { .. }));
+    let said = shelf.reports()[0].to_string();
+    assert!(said.starts_with("target `legal`: the rest of its tools is not offered: its lists"), "{said}");
     assert!(!cut.lists_the_same(&tools(&["a"])));
 }
 

@@ -30,13 +30,13 @@ pub struct Caller {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SessionKey(pub u64);
 
-/// Whose upstream session (or child process) a request uses. Two callers with different affinities never share one.
+/// Whose upstream session (or child process) a request uses. Two callers with different affinities never share one. Clients
+/// of equal [`Abilities`] have it in common: a legacy server is told once what they can be asked (MCP 2025-11-25, Lifecycle).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Affinity {
-    /// One client session's own.
-    Session(PrincipalKey, SessionKey),
-    /// One principal's, across calls of clients that can be asked the same: a legacy server is told once what its client
-    /// can do (MCP 2025-11-25, Lifecycle).
+    /// One client session's own. Its calls can be asked the same, unless some of them take no stream.
+    Session(PrincipalKey, SessionKey, Abilities),
+    /// One principal's, across calls.
     Principal(PrincipalKey, Abilities),
     /// The gateway's own (upkeep), and a stdio child that is shared because the operator wrote so.
     Gateway,
@@ -187,9 +187,11 @@ impl Caller {
     /// Whose upstream session this caller uses.
     #[must_use]
     pub fn affinity(&self) -> Affinity {
-        let key = self.principal.key();
-        self.session
-            .map_or(Affinity::Principal(key, self.abilities), |session| Affinity::Session(key, session))
+        let (key, abilities) = (self.principal.key(), self.abilities);
+        match self.session {
+            Some(session) => Affinity::Session(key, session, abilities),
+            None => Affinity::Principal(key, abilities),
+        }
     }
 
     /// What `target` may ask of this caller's client, or of the gateway in its place.

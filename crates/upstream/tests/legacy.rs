@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use mcp::{Method, Raw, TaskMethod};
 use policy::Action;
 use portcullis_upstream::{
-    Abilities, Call, Caller, Level, Logs, SessionKey, Upkeep, Upstream, UpstreamError,
+    Abilities, Call, Caller, Event, Level, Logs, SessionKey, Upkeep, Upstream, UpstreamError,
 };
 use serde_json::{Value, json};
 use support::*;
@@ -74,6 +74,27 @@ async fn clients_that_can_be_asked_different_things_share_no_session() {
     let told: Vec<_> =
         server.of("initialize").iter().map(|seen| seen.body["params"]["capabilities"].clone()).collect();
     assert_eq!(told, [json!({}), json!({ "elicitation": { "form": {} } })]);
+}
+
+#[tokio::test]
+async fn call_of_a_client_session_that_can_be_asked_is_not_made_where_another_could_not() {
+    let server = Server::start(legacy(|seen| result(seen, json!({})))).await;
+    let upstream = upstream(&server);
+    let mute = caller("alice", Some(1));
+    let capabilities = Raw::value(&json!({ "elicitation": {} }));
+    let able = Caller { abilities: Abilities::of(&capabilities), capabilities, ..mute.clone() };
+    for caller in [&mute, &able, &mute, &able] {
+        call(&upstream, caller, tool_call()).await.unwrap();
+    }
+    let told: Vec<_> =
+        server.of("initialize").iter().map(|seen| seen.body["params"]["capabilities"].clone()).collect();
+    assert_eq!(told, [json!({}), json!({ "elicitation": {} })]);
+    let calls = server.of("tools/call");
+    let used: Vec<_> = calls.iter().map(|seen| seen.header("mcp-session-id").unwrap()).collect();
+    assert_eq!(used, ["s-1", "s-2", "s-1", "s-2"]);
+    upstream.end_session(SessionKey(1)).await;
+    let deleted = |seen: &[Seen]| seen.iter().filter(|seen| seen.verb == "DELETE").count();
+    server.until("both sessions end", |seen| deleted(seen) == 2).await;
 }
 
 #[tokio::test]
@@ -328,6 +349,32 @@ async fn call_given_up_before_the_first_byte_is_cancelled_too() {
         .await;
     let cancelled = &server.of("notifications/cancelled")[0];
     assert_eq!(cancelled.body["params"]["requestId"], server.of("tools/call")[0].body["id"]);
+}
+
+#[tokio::test]
+async fn calls_that_end_with_the_gateway_are_cancelled_before_their_session_ends() {
+    let question = json!({ "jsonrpc": "2.0", "id": "q", "method": "elicitation/create",
+        "params": { "message": "Which?", "requestedSchema": { "type": "object", "properties": {} } } });
+    let server = Server::start(legacy(move |_| {
+        open_stream(std::slice::from_ref(&question), &CancellationToken::new())
+    }))
+    .await;
+    let upstream = upstream(&server);
+    let capabilities = Raw::value(&json!({ "elicitation": {} }));
+    let able = Caller { abilities: Abilities::of(&capabilities), capabilities, ..alice() };
+    let mut waiting = Vec::new();
+    for _ in 0..50 {
+        let mut reply = dispatch(&upstream, &able, tool_call()).await.unwrap();
+        let Event::Question(question) = reply.next().await.unwrap() else { panic!("no question") };
+        waiting.push((question, reply));
+    }
+    drop(waiting);
+    upstream.shutdown().await;
+    let seen = server.seen();
+    let end = seen.iter().position(|seen| seen.verb == "DELETE").unwrap();
+    let told = |about: &dyn Fn(&Seen) -> bool| seen[..end].iter().filter(|seen| about(seen)).count();
+    assert_eq!(told(&|seen| seen.body["result"]["action"] == "cancel"), 50);
+    assert_eq!(told(&|seen| seen.method() == "notifications/cancelled"), 50);
 }
 
 #[tokio::test]

@@ -181,7 +181,9 @@ async fn a_server_with_too_many_tools_does_not_hurt_the_others() -> Result<()> {
     let flood = Hostile::modern().method("tools/list", Behaviour::ManyTools(100_000)).start().await?;
     let good = Hostile::modern().tool("good", Behaviour::text("ok")).start().await?;
     let gateway = Gateway::start(&corp(&[plain("flood", &flood.url()), plain("good", &good.url())])).await?;
-    gateway.wait_for_log(|log| log.contains("the target lists 100000, only 10000 are kept")).await?;
+    for said in ["it lists 100000 or more, and 10000 are kept", "is ready: 10000 tools of 100000 or more"] {
+        gateway.wait_for_log(|log| log.contains(said)).await?;
+    }
     let names = listed(&gateway.endpoint("corp"), &["good", "tool0"]).await?;
     assert_eq!(names.len(), 10_001);
     Ok(())

@@ -209,6 +209,25 @@ async fn a_call_that_outlasts_the_grace_period_is_cut_and_said_to_be() -> Result
 }
 
 #[tokio::test]
+async fn calls_that_wait_for_their_clients_are_cancelled_at_their_server() -> Result<()> {
+    let question = r#"{"jsonrpc":"2.0","id":"q","method":"elicitation/create","params":{"message":"Who?","requestedSchema":{"type":"object","properties":{}}}}"#;
+    let asks = Behaviour::EventsThenSilence(vec![question.to_owned()]);
+    let (backend, mut gateway) = start(Hostile::legacy().tool("asks", asks), &Gate::default(), "1m").await?;
+    let client = Modern::with(&gateway.endpoint("corp"), json!({"elicitation": {"form": {}}}));
+    for _ in 0..60 {
+        let waits = client.call("tools/call", json!({"name": "asks", "arguments": {}})).await?.result()?;
+        assert_eq!(waits["resultType"], "input_required", "{waits}");
+    }
+    gateway.ask_to_stop().await?;
+    assert!(gateway.ended().await?.success());
+    let ledger = backend.ledger();
+    assert_eq!((ledger.calls("asks").len(), ledger.of("notifications/cancelled").len()), (60, 60));
+    let dismissed = |seen: &&Arrival| seen.body.contains("\"action\":\"cancel\"");
+    assert_eq!(ledger.arrivals().iter().filter(dismissed).count(), 60);
+    Ok(())
+}
+
+#[tokio::test]
 async fn sessions_with_servers_end_with_the_process() -> Result<()> {
     let backend = Hostile::legacy().tool("quick", Behaviour::text("quick")).start().await?;
     let mut gateway = Gateway::start(&corp(&[plain("backend", &backend.url())])).await?;

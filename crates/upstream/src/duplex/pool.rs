@@ -124,7 +124,7 @@ impl Connections {
     /// A client session ended: so do the connections that are its own.
     pub(crate) fn end_session(&self, key: SessionKey) {
         self.slots().retain(|affinity, slot| {
-            let ends = matches!(affinity, Affinity::Session(_, session) if *session == key);
+            let ends = matches!(affinity, Affinity::Session(_, session, _) if *session == key);
             // Whoever still opens one finds its place gone, and ends it.
             if let (true, Slot::Open { connection, .. }) = (ends, slot) {
                 connection.retire();
@@ -201,7 +201,7 @@ impl Connections {
     fn marked(&self, caller: &Caller, mark: Mark) -> Result<Lease, UpstreamError> {
         let shared = self.0.opener.affinity(Some(caller)) == Affinity::Gateway;
         let own = |affinity: &Affinity| match affinity {
-            Affinity::Session(principal, _) | Affinity::Principal(principal, _) => {
+            Affinity::Session(principal, ..) | Affinity::Principal(principal, _) => {
                 *principal == caller.principal.key()
             }
             Affinity::Gateway => shared,

@@ -10,6 +10,7 @@ use mcp::{Method, Outcome, Payload, Raw, Version};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::answer::{Answer, Received};
 use super::calls::Calls;
@@ -36,6 +37,8 @@ pub(super) struct Session {
     setting_level: tokio::sync::Mutex<()>,
     last: Mutex<Last>,
     answers: Arc<Semaphore>,
+    /// What the server is being told in the background.
+    telling: TaskTracker,
     calls: Calls,
     /// Whether its own stream is being listened to.
     listening: AtomicBool,
@@ -67,6 +70,7 @@ impl Session {
             setting_level: tokio::sync::Mutex::default(),
             last: Mutex::new(Last { at: Instant::now(), principal }),
             answers: Arc::new(Semaphore::new(ANSWERS_MAX)),
+            telling: TaskTracker::new(),
             calls: Calls::default(),
             listening: AtomicBool::new(false),
             over: CancellationToken::new(),
@@ -247,9 +251,7 @@ impl Session {
             tracing::warn!(target.name = %self.endpoint.target.name, "the server asks faster than it takes answers");
             return;
         };
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        let session = self.clone();
-        runtime.spawn(async move {
+        self.in_background(|session| async move {
             session.tell(answer).await;
             drop(turn);
         });
@@ -273,9 +275,7 @@ impl Session {
     /// Answers a question of the server with what its client said, in the background. Waits for its turn: there are no
     /// more of these than questions were let through.
     pub(super) fn reply(self: &Arc<Self>, answer: Payload) {
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        let session = self.clone();
-        runtime.spawn(async move {
+        self.in_background(|session| async move {
             let turn = session.answers.clone().acquire_owned().await;
             session.tell(answer).await;
             drop(turn);
@@ -284,16 +284,17 @@ impl Session {
 
     /// Tells the server, in the background, that nobody waits for request `id` any more.
     pub(super) fn cancel(self: &Arc<Self>, id: u64) {
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        let session = self.clone();
-        runtime.spawn(async move {
+        self.in_background(|session| async move {
             session.tell(params::notification("notifications/cancelled", params::of_cancelled(id))).await;
         });
     }
 
-    /// Ends the session at the server.
+    /// Ends the session at the server, once that has heard what it is being told: of a session that is over it would take
+    /// nothing, and a process that ends would not get round to it.
     pub(super) async fn end(&self) {
         self.over.cancel();
+        self.telling.close();
+        let _ = self.errand_deadline().within(self.telling.wait()).await;
         if self.id.is_some() {
             let principal = self.last().principal.clone();
             self.endpoint.delete(principal.as_deref(), self.headers()).await;
@@ -302,6 +303,14 @@ impl Session {
 
     fn last(&self) -> MutexGuard<'_, Last> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn in_background<F>(self: &Arc<Self>, work: impl FnOnce(Arc<Self>) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        self.telling.spawn_on(work(self.clone()), &runtime);
     }
 
     async fn tell(&self, message: Payload) {

@@ -29,8 +29,8 @@ const ABANDONED: Duration = Duration::from_secs(8 * 60 * 60);
 #[derive(Default)]
 pub(super) struct Slots {
     by_affinity: HashMap<Affinity, Arc<Slot>>,
-    /// Who holds places for a client session: one principal, as far as clients go.
-    of_client: HashMap<SessionKey, Vec<PrincipalKey>>,
+    /// The places of each client session that has any: one, unless some of its calls can be asked less than others.
+    of_client: HashMap<SessionKey, Vec<Affinity>>,
     /// How many places each principal holds; none is zero.
     held: HashMap<PrincipalKey, usize>,
 }
@@ -106,8 +106,8 @@ impl Slots {
         if let Some(principal) = holder(&affinity) {
             *self.held.entry(principal).or_default() += 1;
         }
-        if let Affinity::Session(principal, client) = affinity {
-            self.of_client.entry(client).or_default().push(principal);
+        if let Affinity::Session(_, client, _) = affinity {
+            self.of_client.entry(client).or_default().push(affinity);
         }
         self.by_affinity.entry(affinity).or_default().clone()
     }
@@ -130,7 +130,7 @@ impl Slots {
             place.ok_or(Full::Principal)?
         } else if self.of_callers() >= bounds.total {
             let place = self.least_missed(|affinity, used| match affinity {
-                Affinity::Session(other, _) => {
+                Affinity::Session(other, ..) => {
                     matches!(used, Use::Vacant) || *other == principal || self.held_by(*other) > own + 1
                 }
                 Affinity::Principal(..) => true,
@@ -146,9 +146,8 @@ impl Slots {
     /// Takes out what hangs on a client session, and lets nothing be put there any more. Costs little for one that
     /// has nothing here.
     pub(super) fn end_client(&mut self, client: SessionKey) -> Vec<Arc<Session>> {
-        let holders = self.of_client.get(&client).cloned().unwrap_or_default();
-        let places = holders.into_iter().map(|principal| Affinity::Session(principal, client));
-        places.filter_map(|affinity| self.remove(&affinity)?.end()).collect()
+        let places = self.of_client.get(&client).cloned().unwrap_or_default();
+        places.iter().filter_map(|affinity| self.remove(affinity)?.end()).collect()
     }
 
     /// Takes out everything, and lets nothing be put there any more.
@@ -180,11 +179,11 @@ impl Slots {
                 held.remove();
             }
         }
-        if let Affinity::Session(principal, client) = affinity
-            && let Some(holders) = self.of_client.get_mut(client)
+        if let Affinity::Session(_, client, _) = affinity
+            && let Some(places) = self.of_client.get_mut(client)
         {
-            holders.retain(|holder| holder != principal);
-            if holders.is_empty() {
+            places.retain(|place| place != affinity);
+            if places.is_empty() {
                 self.of_client.remove(client);
             }
         }
@@ -244,7 +243,7 @@ impl Slot {
 /// Whose place it is; nobody's, if it is the gateway's own.
 fn holder(affinity: &Affinity) -> Option<PrincipalKey> {
     match affinity {
-        Affinity::Session(principal, _) | Affinity::Principal(principal, _) => Some(*principal),
+        Affinity::Session(principal, ..) | Affinity::Principal(principal, _) => Some(*principal),
         Affinity::Gateway => None,
     }
 }

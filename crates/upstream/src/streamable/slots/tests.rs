@@ -13,7 +13,7 @@ fn principal(subject: &str) -> PrincipalKey {
 }
 
 fn of_client(subject: &str, client: u64) -> Affinity {
-    Affinity::Session(principal(subject), SessionKey(client))
+    Affinity::Session(principal(subject), SessionKey(client), Abilities::NONE)
 }
 
 fn bounds(total: usize, per_principal: usize) -> Bounds {
