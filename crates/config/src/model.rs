@@ -53,9 +53,9 @@ pub struct Limits {
     pub streams: usize,
     /// The same of one principal. Where there is no authentication, `streams` counts.
     pub streams_per_principal: usize,
-    /// Resources that one session, or one `subscriptions/listen`, may be subscribed to.
+    /// Resources, and tasks, that one session, or one `subscriptions/listen`, may be subscribed to.
     pub subscriptions_per_session: usize,
-    /// Resources that one principal may be subscribed to in all its sessions and streams of one gateway. Where there is no
+    /// Resources and tasks that one principal may be subscribed to in all its sessions and streams of one gateway. Where there is no
     /// authentication, only `subscriptions_per_session` counts.
     pub subscriptions_per_principal: usize,
     /// Notifications that wait for one client that does not take them; beyond it they are merged, and log messages dropped.

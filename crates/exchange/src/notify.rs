@@ -38,6 +38,19 @@ pub fn updated(update: &Update, reader: &Reader) -> Payload {
     }
 }
 
+/// How a task is, as its server answered when it was asked, for a client that listens under `id` (the extension
+/// `io.modelcontextprotocol/tasks`, Notifications).
+#[must_use]
+pub fn task(task: &Object, id: &Id) -> Payload {
+    let empty = Object::empty();
+    let meta = Edit::of(task.meta().unwrap_or(&empty)).set(meta::SUBSCRIPTION_ID, id.text().clone()).finish();
+    let params = Edit::of(task).remove("resultType").set("_meta", meta).finish().into_raw();
+    let mut whole = text(r#"{"jsonrpc":"2.0","method":"notifications/tasks","params":"#.to_owned());
+    whole.push(params);
+    whole.push(&b"}"[..]);
+    whole
+}
+
 /// What a `subscriptions/listen` covers: the first thing said on its stream.
 #[must_use]
 pub fn acknowledged(id: &Id, filter: &Value) -> Payload {

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may stop where its premises do not hold")]
 
-use mcp::{Id, Kind, Message, Payload, Raw};
+use mcp::{Id, Kind, Message, Object, Payload, Raw};
 use portcullis_exchange::{Reader, notify};
 use serde_json::{Value, json};
 use upstream::Update;
@@ -33,6 +33,8 @@ fn an_update_reaches_a_session_as_its_server_wrote_it_without_the_servers_subscr
 
 #[test]
 fn a_listener_is_told_under_its_own_id_as_it_wrote_it() {
+    let task = r#"{"taskId":"t","_meta":{"io.modelcontextprotocol/subscriptionId":17}}"#;
+    let task = Object::of(&Raw::parse(task).unwrap()).unwrap();
     for written in ["1", "\"1\"", "12345678901234567890123", "1.0"] {
         let reader = Reader::Listener(id(written));
         let tagged = format!(r#""io.modelcontextprotocol/subscriptionId":{written}"#);
@@ -43,12 +45,24 @@ fn a_listener_is_told_under_its_own_id_as_it_wrote_it() {
             notify::list_changed(Kind::Tool, &reader),
             notify::acknowledged(&id(written), &json!({})),
             notify::concluded(&id(written)),
+            notify::task(&task, &id(written)),
         ] {
             let text = told.into_raw();
             assert_eq!(text.as_str().matches("subscriptionId").count(), 1, "{text:?}");
             assert!(text.as_str().contains(&tagged), "{text:?}");
         }
     }
+}
+
+#[test]
+fn a_task_is_told_as_it_was_answered_but_is_no_result() {
+    let task = r#"{"resultType":"complete","taskId":"t","n":1.50,"_meta":{"k":1}}"#;
+    let told = notify::task(&Object::of(&Raw::parse(task).unwrap()).unwrap(), &id("7")).into_raw();
+    let params = r#"{"taskId":"t","n":1.50,"_meta":{"k":1,"io.modelcontextprotocol/subscriptionId":7}}"#;
+    assert_eq!(
+        told.as_str(),
+        format!(r#"{{"jsonrpc":"2.0","method":"notifications/tasks","params":{params}}}"#)
+    );
 }
 
 #[test]

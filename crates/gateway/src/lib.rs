@@ -4,6 +4,7 @@
 //! gateway, in which era a message is written, and what each method asks for. It never reads a credential itself, never speaks
 //! to a server itself, and sends nothing to one without a permit.
 
+mod attend;
 mod cors;
 mod follow;
 mod legacy;

@@ -15,7 +15,9 @@ use serde_json::{Map, Value, json};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval_at};
 
+use crate::attend::Attended;
 use crate::follow::Follower;
+use crate::modern;
 use crate::operation::{self, Context};
 use crate::places::Place;
 use crate::refusal::Refusal;
@@ -24,6 +26,10 @@ use crate::standing::Standing;
 
 /// Resources that servers are asked to watch at a time for one request.
 const ASKED_MAX: usize = 32;
+
+/// Members of a filter.
+const RESOURCES: &str = "resourceSubscriptions";
+const TASK_IDS: &str = "taskIds";
 
 /// The lists of which a filter may speak. That of resources stands for the templates, too.
 const LISTS: [Kind; 3] = [Kind::Tool, Kind::Prompt, Kind::Resource];
@@ -56,10 +62,13 @@ pub(crate) async fn open(
         Follower::new(standing.sites.clone(), context.clone(), interests.clone(), reader, lists.clone());
     // From here on every change counts, also one that happens while servers are still asked.
     follower.see().await;
-    let covered = watch(&context, &filter, &interests).await;
-    let acknowledged = notify::acknowledged(&request.id, &honoured(&lists, &filter, &covered));
+    let resources = watch(&context, &filter, &interests).await;
+    let mut tasks = Attended::new();
+    let attended =
+        tasks.to(&standing.sites, &context, wanted_tasks(&context, &filter, resources.len())).await;
+    let acknowledged = notify::acknowledged(&request.id, &honoured(&lists, &filter, [&resources, &attended]));
     let (writer, body) = Writer::open(standing.until);
-    let stream = Stream { context, id: request.id, writer, follower, _place: place };
+    let stream = Stream { context, id: request.id, writer, follower, tasks, _place: place };
     tokio::spawn(stream.run(acknowledged));
     Ok(present::event_stream(body))
 }
@@ -69,6 +78,7 @@ struct Stream {
     id: Id,
     writer: Writer,
     follower: Follower,
+    tasks: Attended,
     _place: Place,
 }
 
@@ -84,6 +94,7 @@ impl Stream {
         loop {
             let payload = tokio::select! {
                 payload = self.follower.next() => payload,
+                Some(task) = self.tasks.next() => Some(notify::task(&task, &self.id)),
                 _ = keep_alive.tick() => {
                     if self.writer.keep_alive().await.is_err() {
                         return;
@@ -108,17 +119,25 @@ fn wanted_lists(filter: &Object) -> Vec<Kind> {
     LISTS.into_iter().filter(|kind| asked(kind.listen_flag())).collect()
 }
 
-/// The resources a filter names, as far as one stream may have them.
-fn wanted_resources(filter: &Object, most: usize) -> Vec<String> {
-    let uris = filter.get("resourceSubscriptions").map(|uris| object::elements(&uris)).unwrap_or_default();
+/// What a filter names under `key`, each once, as far as one stream may have them.
+fn named(filter: &Object, key: &str, most: usize) -> Vec<String> {
+    let texts = filter.get(key).map(|texts| object::elements(&texts)).unwrap_or_default();
     let mut named = HashSet::new();
-    let uris = uris.iter().filter_map(|uri| uri.to_text()).map(Cow::into_owned);
-    uris.filter(|uri| named.insert(uri.clone())).take(most).collect()
+    let texts = texts.iter().filter_map(|text| text.to_text()).map(Cow::into_owned);
+    texts.filter(|text| named.insert(text.clone())).take(most).collect()
+}
+
+/// The ids of tasks that a filter names, for a client that understands tasks; what it may have is less what it has.
+fn wanted_tasks(context: &Context, filter: &Object, has: usize) -> Vec<String> {
+    match modern::declares_tasks(&context.caller.capabilities) {
+        true => named(filter, TASK_IDS, context.site.limits.subscriptions_per_session.saturating_sub(has)),
+        false => Vec::new(),
+    }
 }
 
 /// Has servers watch the resources; answers which are watched. What cannot be watched is left out.
 async fn watch(context: &Context, filter: &Object, interests: &Arc<Interests>) -> Vec<String> {
-    let wanted = wanted_resources(filter, context.site.limits.subscriptions_per_session);
+    let wanted = named(filter, RESOURCES, context.site.limits.subscriptions_per_session);
     for some in wanted.chunks(ASKED_MAX) {
         let mut asked = JoinSet::new();
         for uri in some {
@@ -136,13 +155,15 @@ async fn watch(context: &Context, filter: &Object, interests: &Arc<Interests>) -
     covered
 }
 
-fn honoured(lists: &[Kind], filter: &Object, covered: &[String]) -> Value {
+fn honoured(lists: &[Kind], filter: &Object, [resources, tasks]: [&[String]; 2]) -> Value {
     let mut honoured = Map::new();
     for kind in lists {
         honoured.insert(kind.listen_flag().to_owned(), Value::Bool(true));
     }
-    if filter.get("resourceSubscriptions").is_some() {
-        honoured.insert("resourceSubscriptions".to_owned(), json!(covered));
+    for (key, covered) in [(RESOURCES, resources), (TASK_IDS, tasks)] {
+        if filter.has(key) {
+            honoured.insert(key.to_owned(), json!(covered));
+        }
     }
     Value::Object(honoured)
 }

@@ -86,6 +86,7 @@ async fn carry_out(context: &Context, request: Request) -> Exchange {
 
 pub use own::initialize_result;
 pub(crate) use subscribe::{watch_anew, watch_resource};
+pub(crate) use task::{News, WatchedTask, watch_task};
 
 fn exists(context: &Context, method: &Method) -> bool {
     matches!(method, Method::Other(_)) || method.exists_in(context.caller.era)

@@ -46,7 +46,7 @@ pub struct Site {
     pub tasks: TaskIds,
     /// The open streams of HTTP+SSE clients.
     pub streams: Streams,
-    /// How many resources each principal is subscribed to.
+    /// How many resources and tasks each principal is subscribed to.
     pub subscriptions: Quota,
     /// Says when to finish what is open.
     pub drain: Drain,

@@ -103,13 +103,13 @@ pub(crate) fn read(section: &mut Section<'_>) -> Option<Limits> {
         ),
         subscriptions_per_session: section.or(
             "subscriptions_per_session",
-            "Resources one session, or one `subscriptions/listen`, may be subscribed to.",
+            "Resources one session, or one `subscriptions/listen`, may be subscribed to; tasks count, too.",
             &count(1..=100_000),
             default.subscriptions_per_session,
         ),
         subscriptions_per_principal: section.or(
             "subscriptions_per_principal",
-            "Resources one principal may be subscribed to in one gateway. Without authentication, only \
+            "Resources and tasks one principal may be subscribed to in one gateway. Without authentication, only \
              `subscriptions_per_session` counts.",
             &many,
             default.subscriptions_per_principal,

@@ -2,6 +2,8 @@
 //!
 //! Pure. Values stay as the server wrote them; only the members' names differ.
 
+use std::time::Duration;
+
 use mcp::{Edit, Object, Outcome, Payload, Raw, Response, meta};
 
 use crate::bridge::{self, Unfit};
@@ -24,6 +26,29 @@ const MEMBERS: [(&str, &str); 6] = [
     ("ttl", "ttlMs"),
     ("pollInterval", "pollIntervalMs"),
 ];
+
+/// Between two questions how a task is, whatever its server says.
+pub(super) const POLL_MIN: Duration = Duration::from_millis(100);
+const POLL_MAX: Duration = Duration::from_secs(10);
+/// Where its server says nothing.
+pub(super) const POLL: Duration = Duration::from_secs(1);
+
+/// Whether nothing comes after this status.
+#[must_use]
+pub fn is_over(status: &str) -> bool {
+    matches!(status, "completed" | "failed" | "cancelled")
+}
+
+/// How long its server wants a task to be left alone, in its words, within bounds.
+#[must_use]
+pub fn interval(task: &Object, words: Generation) -> Duration {
+    let key = match words {
+        Generation::Core => "pollInterval",
+        Generation::Extension => "pollIntervalMs",
+    };
+    let said = task.get(key).and_then(|interval| interval.to_u64()).map(Duration::from_millis);
+    said.unwrap_or(POLL).clamp(POLL_MIN, POLL_MAX)
+}
 
 /// The task that a result of `tools/call` speaks of, and in which words; `None`: it is no such result.
 pub(crate) fn created(result: &Object) -> Option<(Generation, Object)> {

@@ -5,13 +5,15 @@
 use std::sync::Arc;
 
 use mcp::code::INVALID_PARAMS;
-use mcp::{Edit, ErrorObject, Message, Object, Outcome, Payload, Raw, Response, TaskMethod, meta};
+use mcp::{
+    Edit, Era, ErrorObject, Message, Method, Object, Outcome, Payload, Raw, Response, TaskMethod, meta,
+};
 use policy::Permit;
 use upstream::{Caller, Mark, Upstream};
 
 use super::shape::{self, Generation};
 use super::{Owner, Task, TaskIds, unknown};
-use crate::bridge::{self, Unfit, without_forged_meta};
+use crate::bridge::{self, Bridge, Extensions, Unfit, without_forged_meta};
 use crate::round::Round;
 use crate::rules::{Refused, Rules};
 
@@ -216,6 +218,24 @@ impl Tasks {
 }
 
 impl Keeper {
+    /// The task in a server's answer to `tasks/get`, as a modern client may have it.
+    ///
+    /// # Errors
+    /// It may not: the answer is no such task, or asks what must not be asked.
+    pub fn seen(&self, response: &Response, rules: &Rules) -> Result<Object, Unseen> {
+        let fair = self.rewrite(response, rules).map_err(|instead| match instead {
+            Instead::Unfit(unfit) => Unseen::Unfit(unfit),
+            Instead::Error(_) => Unseen::Asks,
+        })?;
+        let bridge =
+            Bridge { era: Era::Modern, method: Method::Task(self.method), extensions: Extensions::Declared };
+        let id = response.id.clone().ok_or(Unseen::Unfit(Unfit::NotAnObject))?;
+        let whole = bridge.answer(&id, &fair).map_err(Unseen::Unfit)?;
+        let result = Object::of(&whole.into_raw()).and_then(|whole| whole.object("result"));
+        let is_whole = |task: &Object| task.text_of("taskId").is_some() && task.text_of("status").is_some();
+        result.filter(is_whole).ok_or(Unseen::Unfit(Unfit::Task))
+    }
+
     /// A server's response with the client's id of the task, and with questions as they may reach the client.
     ///
     /// # Errors
@@ -266,6 +286,15 @@ impl Keeper {
             _ => error.clone(),
         }
     }
+}
+
+/// Why a client is not told how its task is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unseen {
+    /// The answer is not fit for it.
+    Unfit(Unfit),
+    /// The task asks what must not be asked.
+    Asks,
 }
 
 /// What a client gets in the place of a response about its task.

@@ -14,14 +14,9 @@ use tokio::time::{Instant, sleep_until};
 use upstream::{Call, Event, Logs, Reply, UpstreamError};
 
 use super::Task;
-use super::shape::{self, Generation};
+use super::shape::{self, Generation, POLL, POLL_MIN};
 use super::terms::{Link, answer};
 
-/// Between two questions how a task is, whatever its server says.
-const POLL_MIN: Duration = Duration::from_millis(100);
-const POLL_MAX: Duration = Duration::from_secs(10);
-/// Where its server says nothing.
-const POLL: Duration = Duration::from_secs(1);
 /// What a server tells of its progress, in bytes.
 const MESSAGE_MAX: usize = 1024;
 
@@ -90,7 +85,7 @@ impl Watch {
             asking: None,
             ended: false,
         };
-        watch.read_interval(written);
+        watch.poll = shape::interval(written, watch.task.generation);
         watch.state = State::Wait(now + watch.poll);
         watch
     }
@@ -194,7 +189,7 @@ impl Watch {
             return Some(Seen::Event(Ok(Event::Final(response.clone()))));
         }
         let task = response.result().cloned().unwrap_or_else(Object::empty);
-        self.read_interval(&task);
+        self.poll = shape::interval(&task, self.task.generation);
         self.state = State::Wait(Instant::now() + self.poll);
         let status = task.string("status").unwrap_or_default();
         match (status.as_str(), self.task.generation) {
@@ -251,15 +246,6 @@ impl Watch {
         }
         self.said.clone_from(&said);
         Some(Seen::Progress(said))
-    }
-
-    fn read_interval(&mut self, task: &Object) {
-        let key = match self.task.generation {
-            Generation::Core => "pollInterval",
-            Generation::Extension => "pollIntervalMs",
-        };
-        let said = task.get(key).and_then(|interval| interval.to_u64()).map(Duration::from_millis);
-        self.poll = said.unwrap_or(POLL).clamp(POLL_MIN, POLL_MAX);
     }
 
     fn ask(&self, method: TaskMethod, responses: Option<Raw>) -> Asked<Response> {

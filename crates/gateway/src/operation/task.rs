@@ -4,6 +4,7 @@
 //! `tasks/list`: nothing about tasks is kept here, and a server's own list may be one of many principals.
 
 mod bridged;
+mod watched;
 
 use std::sync::Arc;
 
@@ -19,6 +20,8 @@ use serde_json::json;
 use super::{Context, Freight, dispatch, intent, leads_nowhere, refused, rules};
 use crate::modern;
 use crate::site::LiveTarget;
+
+pub(crate) use watched::{News, WatchedTask, watch_task};
 
 /// Looks after a task.
 pub(super) async fn look_after(context: &Context, method: TaskMethod, request: Request) -> Exchange {

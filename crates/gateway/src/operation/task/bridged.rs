@@ -2,7 +2,7 @@
 
 use audit::{Outcome, Pending};
 use exchange::task::{
-    Follower, Generation, Link, Task, Tasks, acknowledged, call, inlined, to_core, unknown,
+    Follower, Generation, Link, Task, Tasks, acknowledged, call, inlined, is_over, to_core, unknown,
 };
 use exchange::{Answer, Exchange, Unfit};
 use mcp::code::{BACKEND_BROKE_PROTOCOL, ErrorObject, INVALID_PARAMS, URL_ELICITATION_REQUIRED};
@@ -24,7 +24,7 @@ pub(super) struct Errand<'a> {
 }
 
 /// Why there is no result.
-enum Failure {
+pub(super) enum Failure {
     /// The server could not be asked.
     Upstream(UpstreamError),
     /// It refused, with this error object.
@@ -62,7 +62,7 @@ impl Errand<'_> {
     }
 
     /// A modern client about a task of a legacy server.
-    async fn of_core(&self, method: TaskMethod) -> Result<Raw, Failure> {
+    pub(super) async fn of_core(&self, method: TaskMethod) -> Result<Raw, Failure> {
         let task = self.get().await?;
         let status = task.string("status").unwrap_or_default();
         match method {
@@ -104,7 +104,7 @@ impl Errand<'_> {
         }
     }
 
-    async fn send(&self, method: TaskMethod) -> Result<Response, UpstreamError> {
+    pub(super) async fn send(&self, method: TaskMethod) -> Result<Response, UpstreamError> {
         let call = call(&self.task, method, None);
         self.live.upstream.dispatch(&self.permit, &self.context.caller, call).await?.last().await
     }
@@ -133,8 +133,4 @@ impl Errand<'_> {
         record.close(Outcome::Error(error.code));
         refused(request, &error)
     }
-}
-
-fn is_over(status: &str) -> bool {
-    matches!(status, "completed" | "failed" | "cancelled")
 }
