@@ -8,14 +8,18 @@ mod paced;
 
 use std::io::{BufWriter, IsTerminal};
 
+use tracing::level_filters::LevelFilter;
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Directive;
 
 use self::json::Json;
 use self::paced::Paced;
 
 /// The environment variable that chooses what is logged.
 const FILTER: &str = "PORTCULLIS_LOG";
+/// What is logged of calls, whatever is chosen: the record is not a matter of taste.
+const AUDIT: &str = "portcullis::audit=info";
 /// Lines that may wait to be written.
 const LINES_MAX: usize = 16 * 1024;
 /// What the thread collects before it writes, in bytes.
@@ -27,19 +31,21 @@ pub struct Logging {
     _writer: WorkerGuard,
 }
 
-/// Starts logging to standard error. `PORTCULLIS_LOG` chooses what is logged, such as `info,portcullis_upstream=debug`.
+/// Starts logging to standard error. `PORTCULLIS_LOG` chooses what is logged, such as `info,portcullis_upstream=debug`; the
+/// record of calls always is.
 pub fn start() -> Logging {
     start_with("info")
 }
 
 /// The same with another choice of what is logged where `PORTCULLIS_LOG` makes none.
 pub fn start_with(filter: &str) -> Logging {
-    let wanted = std::env::var(FILTER).ok().map(EnvFilter::try_new);
-    let (filter, mistake) = match wanted {
+    let wanted = std::env::var(FILTER).ok();
+    let (filter, mistake) = match wanted.as_deref().map(read) {
         Some(Ok(wanted)) => (wanted, None),
         Some(Err(mistake)) => (EnvFilter::new(filter), Some(mistake)),
         None => (EnvFilter::new(filter), None),
     };
+    let filter = with_audit(filter);
     let (writer, guard) = NonBlockingBuilder::default()
         .lossy(false)
         .buffered_lines_limit(LINES_MAX)
@@ -53,7 +59,33 @@ pub fn start_with(filter: &str) -> Logging {
         builder.with_ansi(false).event_format(Json).try_init()
     };
     if let Some(mistake) = mistake {
-        tracing::warn!(%mistake, "{FILTER} is not used; write something like `info,portcullis_upstream=debug`");
+        tracing::warn!(
+            mistake,
+            "{FILTER} is not used; write something like `info,portcullis_upstream=debug`"
+        );
     }
     Logging { _writer: guard }
 }
+
+/// The filter that somebody wrote.
+///
+/// # Errors
+/// Says what is wrong. A word that is neither a level nor a part of this program would be taken for a part that logs nothing.
+fn read(wanted: &str) -> Result<EnvFilter, String> {
+    let is_known = |word: &str| word.starts_with("portcullis") || word.parse::<LevelFilter>().is_ok();
+    let words = wanted.split(',').map(str::trim).filter(|part| !part.contains(['=', '[']));
+    match words.into_iter().find(|word| !word.is_empty() && !is_known(word)) {
+        Some(word) => Err(format!("`{word}` is neither a level nor a part of this program")),
+        None => EnvFilter::try_new(wanted).map_err(|mistake| mistake.to_string()),
+    }
+}
+
+fn with_audit(filter: EnvFilter) -> EnvFilter {
+    match AUDIT.parse::<Directive>() {
+        Ok(audit) => filter.add_directive(audit),
+        Err(_) => filter,
+    }
+}
+
+#[cfg(test)]
+mod tests;
