@@ -53,6 +53,12 @@ impl Trail {
         Pending::open(intent).into_trail()
     }
 
+    /// What the operation is about: a tool, a prompt, a URI.
+    #[must_use]
+    pub fn item(&self) -> Option<&str> {
+        self.intent.as_deref().map(|intent| intent.item.as_str())
+    }
+
     /// Records an answer to nothing that is open.
     pub fn stray(&self) {
         self.question("unknown").close(Reaction::Stray);

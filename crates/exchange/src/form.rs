@@ -64,9 +64,25 @@ const NUMBERS: [&str; 13] = [
 const KEY_WORDS: [&str; 9] =
     ["api", "access", "private", "secret", "ssh", "signing", "encryption", "license", "auth"];
 
+/// What a sentence says not to do with a secret; what follows "do not" is not always a warning ("do not worry: …").
+const GIVING: [&str; 17] = [
+    "add", "disclose", "enter", "give", "include", "insert", "paste", "provide", "put", "reveal", "send",
+    "share", "submit", "tell", "type", "use", "write",
+];
+/// What turns such a sentence round: "do not give us anything but …".
+const TURNS: [&str; 8] = ["but", "except", "instead", "just", "only", "than", "unless", "without"];
+
+/// A field that asks for a secret.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Secret<'a> {
+    pub(crate) field: &'a str,
+    /// What gave it away.
+    pub(crate) word: &'static str,
+}
+
 /// The first field of a form, at any depth, that asks for a secret. A choice or a yes is none.
-pub(crate) fn asks_for_secret(schema: &Value) -> Option<&str> {
-    fields(schema).into_iter().find(|(name, field)| is_secret(name, field)).map(|(name, _)| name)
+pub(crate) fn asks_for_secret(schema: &Value) -> Option<Secret<'_>> {
+    fields(schema).into_iter().find_map(|(field, said)| Some(Secret { field, word: secret(field, said)? }))
 }
 
 /// Whether a person can write into a form what they like.
@@ -115,35 +131,61 @@ fn takes(field: &Value) -> Takes {
     }
 }
 
-fn is_secret(name: &str, field: &Value) -> bool {
-    let says = |names: fn(&str) -> bool| {
-        let said = |key| field.get(key).and_then(Value::as_str).is_some_and(names);
-        names(name) || said("title") || said("description")
+/// The word by which a field asks for a secret.
+fn secret(name: &str, field: &Value) -> Option<&'static str> {
+    let text = |key| field.get(key).and_then(Value::as_str).unwrap_or_default();
+    let says = |names: fn(&[String]) -> Option<&'static str>| {
+        // A name says what the field is. A description may also say what it is not.
+        [words(name), words(text("title")), wanted(text("description"))].iter().find_map(|words| names(words))
     };
     match takes(field) {
-        Takes::Text => field.get("format").is_some_and(|format| format == "password") || says(names_secret),
-        Takes::Number => says(names_number),
-        Takes::Choice => false,
+        Takes::Text if text("format") == "password" => Some("password"),
+        Takes::Text => says(secret_among),
+        Takes::Number => says(number_among),
+        Takes::Choice => None,
     }
 }
 
-/// Whether a text names a secret.
-pub(crate) fn names_secret(text: &str) -> bool {
-    let words = words(text);
+/// The secret that a text names.
+pub(crate) fn names_secret(text: &str) -> Option<&'static str> {
+    secret_among(&words(text))
+}
+
+fn secret_among(words: &[String]) -> Option<&'static str> {
     let is_key = |index: usize| {
         words[index] == "key"
             && (words.len() == 1 || index > 0 && KEY_WORDS.contains(&words[index - 1].as_str()))
     };
-    let has_part = |run: &str| SECRET_PARTS.iter().any(|part| run.contains(part));
-    (0..words.len()).any(is_key)
-        || runs(&words).any(|run| {
-            SECRET_WORDS.contains(&run.as_str()) || NUMBERS.contains(&run.as_str()) || has_part(&run)
-        })
+    if (0..words.len()).any(is_key) {
+        return Some("key");
+    }
+    let whole = SECRET_WORDS.iter().chain(&NUMBERS);
+    runs(words).find_map(|run| {
+        let part = || SECRET_PARTS.iter().find(|part| run.contains(**part));
+        whole.clone().find(|word| **word == run).or_else(part).copied()
+    })
 }
 
-/// Whether a text names a secret that may be a number.
-fn names_number(text: &str) -> bool {
-    runs(&words(text)).any(|run| NUMBERS.contains(&run.as_str()))
+/// The secret among these words that may be a number.
+fn number_among(words: &[String]) -> Option<&'static str> {
+    runs(words).find_map(|run| NUMBERS.into_iter().find(|word| *word == run))
+}
+
+/// The words of a description without what it asks people not to give: from "do not give" to the end of the sentence.
+fn wanted(description: &str) -> Vec<String> {
+    let mut wanted = Vec::new();
+    for sentence in description.split(['.', '!', '?', ';', ':', '\n']) {
+        let words = words(sentence);
+        let warns = |index: usize| {
+            let before = index.checked_sub(1).map_or("", |before| words[before].as_str());
+            matches!((before, words[index].as_str()), (_, "not" | "never" | "dont") | ("don", "t"))
+                && words.get(index + 1).is_some_and(|next| GIVING.contains(&next.as_str()))
+        };
+        let turned = words.iter().any(|word| TURNS.contains(&word.as_str()));
+        let end = (0..words.len()).find(|index| !turned && warns(*index)).unwrap_or(words.len());
+        wanted.extend(words.into_iter().take(end));
+    }
+    wanted
 }
 
 /// One, two and three words that follow each other, together.

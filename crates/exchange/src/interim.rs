@@ -33,7 +33,7 @@ pub(crate) fn settle(relayed: &mut Relayed, id: &Id, response: &Response) -> Set
         Said::Error(error) => addresses(relayed, id, error),
     };
     settled.unwrap_or_else(|error| {
-        tracing::warn!(target.name = %relayed.rules.target, why = error.message, "answer withheld");
+        relayed.warn_of(&error.message);
         Settled::Answers(Answer::error(Some(id), &error), Outcome::Error(error.code))
     })
 }

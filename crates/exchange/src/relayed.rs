@@ -186,7 +186,7 @@ impl Relayed {
                 Some(self.asked.open((kind, fair), Way::Server(question), record, self.patience(), sampled))
             }
             Err(refused) => {
-                tracing::warn!(target.name = %self.rules.target, %refused, "a question was refused");
+                self.warn_of(&refused.to_string());
                 record.close(Reaction::Refused);
                 question.answer(no(kind, &refused));
                 None
@@ -277,6 +277,11 @@ impl Relayed {
         let (Kind::Sampling, Some(bounds)) = (kind, self.rules.sampling) else { return Ok(None) };
         let sampled = self.desk.sampled(self.principal, &self.rules.target, bounds.nesting);
         sampled.map(Some).ok_or(Refused::Sampling("nesting"))
+    }
+
+    /// Tells the operator of something that did not reach the client.
+    pub(crate) fn warn_of(&self, refused: &str) {
+        tracing::warn!(target.name = %self.rules.target, item = self.trail.item(), refused, "a question was refused");
     }
 
     fn send_again(&mut self, wait: Duration) {

@@ -86,9 +86,15 @@ pub enum Refused {
     Address(&'static str),
     /// A form asks for a secret.
     #[error(
-        "asks for a secret in a form (`{0}`), which this gateway does not allow; it should send people to a page instead"
+        "asks for a secret in a form (`{word}`, in the field `{field}`), which this gateway does not allow; it should send \
+         people to a page instead, or the gateway may say `form_secrets: allow`"
     )]
-    Secret(String),
+    Secret {
+        /// The field; `message` where the text above the form says it.
+        field: String,
+        /// What names the secret there.
+        word: &'static str,
+    },
     /// The client's model is asked too often.
     #[error("has the client's model generate more often than `sampling.{0}` allows")]
     Sampling(&'static str),
@@ -223,7 +229,7 @@ impl Rules {
             | Refused::Questions(_)
             | Refused::Malformed(_) => ErrorObject::new(BACKEND_BROKE_PROTOCOL, sentence),
             Refused::Large(_) => ErrorObject::new(ANSWER_TOO_LARGE, sentence),
-            Refused::Secret(_) | Refused::Sampling(_) => ErrorObject::new(POLICY_DENIED, sentence),
+            Refused::Secret { .. } | Refused::Sampling(_) => ErrorObject::new(POLICY_DENIED, sentence),
         }
     }
 
@@ -233,16 +239,18 @@ impl Rules {
             FormSecrets::Allow => None,
             FormSecrets::Refuse => form::asks_for_secret(&schema),
             FormSecrets::RefuseInText => {
-                let says = params.string("message").is_some_and(|message| form::names_secret(&message));
-                form::asks_for_secret(&schema).or((says && form::takes_text(&schema)).then_some("message"))
+                let says = || {
+                    let word = form::names_secret(&params.string("message")?)?;
+                    form::takes_text(&schema).then_some(form::Secret { field: "message", word })
+                };
+                form::asks_for_secret(&schema).or_else(says)
             }
         };
-        match secret {
-            Some(field) => {
-                Err(Refused::Secret(field.chars().filter(|letter| !letter.is_control()).take(64).collect()))
-            }
-            None => Ok(schema),
+        if let Some(form::Secret { field, word }) = secret {
+            let field = field.chars().filter(|letter| !letter.is_control()).take(64).collect();
+            return Err(Refused::Secret { field, word });
         }
+        Ok(schema)
     }
 
     fn bounded<'a>(&self, params: &Object, mut edit: Edit<'a>) -> Result<Edit<'a>, Refused> {

@@ -14,6 +14,6 @@ pub use answers::fitting;
 pub use ids::{Owner, Task, TaskIds, unknown};
 pub use shape::{Generation, acknowledged, inlined, interval, is_over, to_core};
 pub use terms::{Follower, Keeper, Link, Maker, Tasks, Then, Unseen};
-pub(crate) use terms::{Instead, Made};
+pub(crate) use terms::{Instead, Made, unrelated};
 pub use watch::call;
 pub(crate) use watch::{Seen, Watch};

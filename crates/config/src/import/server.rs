@@ -1,6 +1,7 @@
 //! One server of a client becomes one target.
 
 mod conceal;
+mod roots;
 
 use serde_json::{Map, Value};
 
@@ -39,8 +40,18 @@ pub(super) struct Target {
 /// How the server is reached.
 #[derive(Debug)]
 pub(super) enum Reach {
-    Child { command: String, args: Vec<String>, env: Vec<(String, String)>, cwd: Option<String> },
-    Http { url: String, era: Era, headers: Vec<(String, String)> },
+    Child {
+        command: String,
+        args: Vec<String>,
+        env: Vec<(String, String)>,
+        cwd: Option<String>,
+        roots: Vec<String>,
+    },
+    Http {
+        url: String,
+        era: Era,
+        headers: Vec<(String, String)>,
+    },
 }
 
 /// What the client knows of the server's protocol.
@@ -99,6 +110,14 @@ fn child(
         Some(_) => return Err("its `args` are not a list".to_owned()),
     };
     let args = concealer.arguments(&args);
+    let roots = roots::named(&command, &args);
+    if !roots.left_out.is_empty() {
+        let left_out: Vec<_> = roots.left_out.iter().map(|argument| quoted(argument)).collect();
+        notes.push(format!(
+            "`{target}`: no absolute path, so name it in `roots`, or clients say where the server may look: {}",
+            left_out.join(", ")
+        ));
+    }
     let mut env = Vec::new();
     for (name, value) in entries(server, "env") {
         match scalar(value) {
@@ -110,7 +129,7 @@ fn child(
         notes.push(format!("`{target}`: `envFile` is not read; write its variables under `env`"));
     }
     let cwd = text(server, &["cwd"]).map(|cwd| concealer.plain(cwd, "cwd"));
-    Ok(Reach::Child { command, args, env, cwd })
+    Ok(Reach::Child { command, args, env, cwd, roots: roots.uris })
 }
 
 fn http(

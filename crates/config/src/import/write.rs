@@ -40,7 +40,7 @@ pub(super) fn config(targets: &[Target], variables: &Variables, notes: &[String]
 fn target(yaml: &mut String, target: &Target) {
     line(yaml, format_args!("      {}:\n        mcp:", scalar(&target.name)));
     match &target.reach {
-        Reach::Child { command, args, env, cwd } => {
+        Reach::Child { command, args, env, cwd, roots } => {
             line(yaml, format_args!("          command: {}", scalar(command)));
             if !args.is_empty() {
                 yaml.push_str("          args:\n");
@@ -51,6 +51,12 @@ fn target(yaml: &mut String, target: &Target) {
             pairs(yaml, "          env:", env);
             if let Some(cwd) = cwd {
                 line(yaml, format_args!("          cwd: {}", scalar(cwd)));
+            }
+            if !roots.is_empty() {
+                yaml.push_str("        roots: # without them, the server looks wherever its client says\n");
+            }
+            for root in roots {
+                line(yaml, format_args!("          - {}", scalar(root)));
             }
         }
         Reach::Http { url, era, headers } => {

@@ -52,7 +52,8 @@ pub(crate) fn read(
         .flatten();
     let roots = section.optional(
         "roots",
-        "Roots told to the server, as `file:///…` URIs; without, it is told the client's.",
+        "Roots told to the server, as `file:///…` URIs; without, it is told the client's, and some servers, such as \
+         `server-filesystem`, take the client's word for where they may look, whatever their arguments say.",
         &list(questions::root(), questions::ROOTS_MAX),
     );
     let refresh = section.or(

@@ -124,6 +124,37 @@ fn a_vs_code_configuration_keeps_its_placeholders_and_loses_its_comments() {
 }
 
 #[test]
+fn a_file_server_keeps_to_its_directories() {
+    let json = r#"{ "mcpServers": {
+      "files": { "command": "npx", "args": ["-y", "@modelcontextprotocol/server-filesystem", "/srv/50% of #1", "/tmp"] },
+      "other": { "command": "npx", "args": ["-y", "server-memory", "/tmp"] },
+      "here": { "command": "mcp-server-filesystem", "args": [".", "/tmp"] }
+    } }"#;
+    let imported = imported(json, &[]);
+    let snapshot = parse(&imported.yaml, "p.yaml", &|_| None).expect("loads").snapshot;
+    let roots: Vec<_> = snapshot.gateways[0].targets.iter().map(|target| target.roots.clone()).collect();
+    assert_eq!(
+        roots,
+        [vec!["file:///srv/50%25%20of%20%231", "file:///tmp"], vec![], vec!["file:///tmp"]],
+        "{}",
+        imported.yaml
+    );
+    assert!(imported.yaml.contains("        roots: # without them"), "{}", imported.yaml);
+    let note =
+        "`here`: no absolute path, so name it in `roots`, or clients say where the server may look: `.`";
+    assert_eq!(imported.notes, [note]);
+}
+
+#[test]
+fn the_roots_of_a_file_server_follow_its_variables() {
+    let json = r#"{ "servers": { "files": { "command": "npx", "args": ["@modelcontextprotocol/server-filesystem", "${workspaceFolder}/docs"] } } }"#;
+    let imported = import(json).expect("imported");
+    let snapshot =
+        parse(&imported.yaml, "p.yaml", &|_| Some("/home/ann".to_owned())).expect("loads").snapshot;
+    assert_eq!(snapshot.gateways[0].targets[0].roots, ["file:///home/ann/docs"]);
+}
+
+#[test]
 fn settings_of_vs_code_are_understood() {
     let imported =
         imported(r#"{ "editor.tabSize": 2, "mcp": { "servers": { "a": { "command": "x" } } } }"#, &[]);

@@ -9,7 +9,7 @@ use crate::asked::{Asking, Given};
 use crate::bridge::Unfit;
 use crate::round::Round;
 use crate::rules::Refused;
-use crate::task::{Instead, Made, Tasks, Then, Watch};
+use crate::task::{Instead, Made, Tasks, Then, Watch, unrelated};
 
 /// What becomes of a server's response.
 pub(crate) enum Turn {
@@ -145,7 +145,7 @@ impl Relayed {
     pub(super) fn asked_in_task(&mut self, params: Raw) -> Raw {
         match &mut self.tasks {
             Some(tasks) => tasks.question(params),
-            None => params,
+            None => unrelated(params),
         }
     }
 

@@ -19,6 +19,10 @@ fn rules(era: Era) -> Rules {
     }
 }
 
+fn secret_of(field: &str, word: &'static str) -> Refused {
+    Refused::Secret { field: field.to_owned(), word }
+}
+
 fn judged(rules: &Rules, kind: Kind, params: Value) -> Result<Value, Refused> {
     let params = Object::of(&Raw::value(&params)).unwrap();
     rules.judge(kind, &params).map(|fair| fair.params.to_value())
@@ -68,7 +72,11 @@ fn what_may_not_be_asked_is_refused() {
     let no = |kind, params| judged(&rules, kind, params).unwrap_err();
     let secret =
         json!({ "message": "?", "requestedSchema": { "properties": { "token": { "type": "string" } } } });
-    assert_eq!(no(Kind::Form, secret.clone()), Refused::Secret("token".to_owned()));
+    assert_eq!(no(Kind::Form, secret.clone()), secret_of("token", "token"));
+    let said = secret_of("token", "token").to_string();
+    for named in ["`token`", "in the field `token`", "`form_secrets: allow`"] {
+        assert!(said.contains(named), "{said}");
+    }
     assert!(matches!(no(Kind::Form, json!({ "message": "?" })), Refused::Malformed(_)));
     assert!(matches!(no(Kind::Url, json!({ "message": "?" })), Refused::Malformed(_)));
     let script = json!({ "message": "?", "url": "javascript:x" });
@@ -129,7 +137,7 @@ fn text_above_a_form_is_looked_at_where_the_operator_says_so() {
     let asks = |message: &str, kind: &str| json!({ "message": message, "requestedSchema": { "properties": { "answer": { "type": kind } } } });
     let strict = Rules { form_secrets: FormSecrets::RefuseInText, ..rules(Era::Legacy) };
     let refused = judged(&strict, Kind::Form, asks("Enter your API key", "string"));
-    assert_eq!(refused, Err(Refused::Secret("message".to_owned())));
+    assert_eq!(refused, Err(secret_of("message", "key")));
     assert!(judged(&strict, Kind::Form, asks("Shall the password be reset?", "boolean")).is_ok());
     assert!(judged(&strict, Kind::Form, asks("Enter your name", "string")).is_ok());
     assert!(judged(&rules(Era::Legacy), Kind::Form, asks("Enter your API key", "string")).is_ok());
@@ -143,5 +151,5 @@ fn client_learns_of_a_capability_only_when_it_is_the_one_that_lacks_it() {
     assert_eq!(error.data.unwrap(), json!({ "requiredCapabilities": { "sampling": {} } }));
     let withheld = Rules { may: Abilities::FORM, ..rules(Era::Modern) };
     assert_eq!(withheld.error(&Refused::Undeclared(Abilities::SAMPLING)).code, BACKEND_BROKE_PROTOCOL);
-    assert_eq!(withheld.error(&Refused::Secret("x".to_owned())).code, POLICY_DENIED);
+    assert_eq!(withheld.error(&secret_of("x", "pin")).code, POLICY_DENIED);
 }

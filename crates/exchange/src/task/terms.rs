@@ -17,6 +17,9 @@ use crate::bridge::{self, Bridge, Extensions, Unfit, without_forged_meta};
 use crate::round::Round;
 use crate::rules::{Refused, Rules};
 
+#[cfg(test)]
+mod tests;
+
 /// What a call has to do with tasks.
 #[derive(Debug)]
 pub enum Tasks {
@@ -340,6 +343,13 @@ fn questions(task: &Object, rules: &Rules) -> Result<Option<Raw>, Instead> {
     });
     let fair: Vec<_> = fair.collect::<Result<_, _>>().map_err(refused)?;
     Ok(Some(crate::round::object(fair)))
+}
+
+/// A result or parameters for a client that knows of no task.
+pub(crate) fn unrelated(text: Raw) -> Raw {
+    let Some(object) = Object::of(&text) else { return text };
+    let Some(meta) = object.meta().filter(|meta| meta.has(meta::RELATED_TASK)) else { return text };
+    Edit::of(&object).set("_meta", related(meta, None)).finish().into_raw()
 }
 
 /// A `_meta` whose message is related to the task of this id, or to none.

@@ -15,7 +15,7 @@ use upstream::{Call, Event, Logs, Reply, UpstreamError};
 
 use super::Task;
 use super::shape::{self, Generation, POLL, POLL_MIN};
-use super::terms::{Link, answer};
+use super::terms::{Link, answer, unrelated};
 
 /// What a server tells of its progress, in bytes.
 const MESSAGE_MAX: usize = 1024;
@@ -171,6 +171,7 @@ impl Watch {
             State::Told(reply) => match reply.next().await {
                 // Its own id means nothing to this client.
                 Ok(Event::OfTask(_)) => None,
+                Ok(Event::Final(response)) => Some(self.told(response)),
                 event => Some(Seen::Event(event)),
             },
             State::Client => std::future::pending().await,
@@ -220,6 +221,14 @@ impl Watch {
         }
     }
 
+    /// What came of it, as its server tells it.
+    fn told(&self, response: Response) -> Seen {
+        match &response.outcome {
+            Outcome::Result(result) => self.over(Ok(self.related(result.clone()))),
+            Outcome::Error(_) => final_event(response),
+        }
+    }
+
     /// The end.
     fn over(&self, outcome: Result<Raw, ErrorObject>) -> Seen {
         let response = match outcome {
@@ -229,9 +238,9 @@ impl Watch {
         response.map_or_else(|| unreadable("a result"), final_event)
     }
 
-    /// A result with the task it comes from, for a client that knows it as one (MCP 2025-11-25, Tasks).
+    /// A result with the task it comes from, for a client that knows it as one (MCP 2025-11-25, Tasks), and with none for others.
     fn related(&self, result: Raw) -> Raw {
-        let Some(shown) = &self.shown else { return result };
+        let Some(shown) = &self.shown else { return unrelated(result) };
         let Some(object) = Object::of(&result) else { return result };
         let empty = Object::empty();
         let task = shape::object([("taskId", Raw::string(shown))]);
