@@ -240,7 +240,7 @@ async fn an_answer_in_an_array_is_taken_from_2025_03_26_servers() -> Result<()> 
         r#"[{"jsonrpc":"2.0","id":{id},"result":{"content":[{"type":"text","text":"in an array"}]}}]"#;
     let replies = ask(Hostile::legacy().tool("bad", Behaviour::body(array)), "").await?;
     for reply in replies {
-        ensure!(reply.error_code().is_ok_and(|code| code == 1502) || text(&reply.result()?) == "in an array");
+        assert_eq!(text(&reply.result()?), "in an array");
     }
     Ok(())
 }

@@ -17,6 +17,9 @@ use tokio::time::{Instant, sleep};
 use crate::client::Endpoint;
 use crate::tools;
 
+#[cfg(test)]
+mod tests;
+
 /// Longest a start may take on a loaded machine before the test gives up.
 const START: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(10);
@@ -86,15 +89,17 @@ impl Gateway {
         Ok(gateway)
     }
 
+    /// Waits for the process's own word: whoever answers at its ports may be another that was quicker to take one.
     async fn wait_until_ready(&mut self) -> anyhow::Result<()> {
         let end = Instant::now() + START;
-        let probe = self.admin().at("/readyz").call("GET");
+        let announced =
+            format!("portcullis: listening on http://{}, admin on http://{}\n", self.data, self.admin);
         while Instant::now() < end {
             if let Some(status) = self.child.try_wait()? {
                 sleep(POLL).await;
                 bail!("the gateway ended with {status}:\n{}", self.log());
             }
-            if probe.send().await.is_ok_and(|reply| reply.status == 200) {
+            if self.log().contains(&announced) {
                 return Ok(());
             }
             sleep(POLL).await;
