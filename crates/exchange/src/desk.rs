@@ -88,6 +88,9 @@ struct Park {
     claim: oneshot::Sender<oneshot::Sender<Exchange>>,
 }
 
+/// Gives whom the call is to be handed to.
+type Claimed = oneshot::Receiver<oneshot::Sender<Exchange>>;
+
 /// A place for one call that waits, for as long as it lives.
 #[derive(Debug)]
 pub(crate) struct Seat {
@@ -163,18 +166,16 @@ impl Desk {
     /// # Errors
     /// There is none, or it is somebody else's.
     pub async fn claim(&self, principal: PrincipalKey, id: &str, owner: &str) -> Result<Exchange, Stale> {
-        if owner != self.0.owner {
-            return Err(Stale);
-        }
-        let park = {
-            let mut state = self.state();
-            let own = state.parks.get(id).is_some_and(|park| park.principal == principal);
-            own.then(|| state.parks.remove(id)).flatten().ok_or(Stale)?
-        };
-        // Its keeper may be giving it up at this moment; then it hands nothing over.
-        let (hand, handed) = oneshot::channel();
-        park.claim.send(hand).map_err(|_| Stale)?;
+        let handed = self.take(principal, id, owner)?.call()?;
         handed.await.map_err(|_| Stale)
+    }
+
+    /// Takes a park away, so that nobody finds it any more.
+    fn take(&self, principal: PrincipalKey, id: &str, owner: &str) -> Result<Park, Stale> {
+        let mut state = self.state();
+        let own =
+            state.parks.get(id).is_some_and(|park| park.principal == principal && owner == self.0.owner);
+        own.then(|| state.parks.remove(id)).flatten().ok_or(Stale)
     }
 
     pub(crate) fn seal(&self, binding: &Binding, continuation: &Continuation) -> String {
@@ -197,14 +198,16 @@ impl Desk {
 
     /// Lets a call wait.
     pub(crate) fn keep(&self, seat: Seat, exchange: Exchange) {
+        let (claimed, expires) = self.lay(&seat);
+        tokio::spawn(keep(seat, exchange, claimed, expires));
+    }
+
+    /// Lays a park where it is found, until its time is over.
+    fn lay(&self, seat: &Seat) -> (Claimed, Instant) {
         let (claim, claimed) = oneshot::channel();
-        let park = Park { principal: seat.principal, claim };
-        let patience = {
-            let mut state = self.state();
-            state.parks.insert(seat.id.clone(), park);
-            state.bounds.patience
-        };
-        tokio::spawn(keep(seat, exchange, claimed, Instant::now() + patience));
+        let mut state = self.state();
+        state.parks.insert(seat.id.clone(), Park { principal: seat.principal, claim });
+        (claimed, Instant::now() + state.bounds.patience)
     }
 
     /// Counts one more question to the principal's model; `None` when `most` are open.
@@ -255,6 +258,15 @@ impl State {
     }
 }
 
+impl Park {
+    /// Calls for the call. Its keeper may be giving it up at this moment; then it hands nothing over.
+    fn call(self) -> Result<oneshot::Receiver<Exchange>, Stale> {
+        let (hand, handed) = oneshot::channel();
+        self.claim.send(hand).map_err(|_| Stale)?;
+        Ok(handed)
+    }
+}
+
 impl Seat {
     /// Counts what its call holds now.
     ///
@@ -274,26 +286,27 @@ impl Seat {
 }
 
 /// Stays with a call until it is claimed, or given up.
-async fn keep(
-    mut seat: Seat,
-    mut exchange: Exchange,
-    mut claimed: oneshot::Receiver<oneshot::Sender<Exchange>>,
+async fn keep(mut seat: Seat, mut exchange: Exchange, claimed: Claimed, expires: Instant) {
+    match wait(&mut seat, &mut exchange, claimed, expires).await {
+        Some(hand) => hand_over(seat, exchange, hand),
+        None => give_up(&seat, exchange),
+    }
+}
+
+/// Whom a call is to be handed to; `None`: nobody came in time.
+async fn wait(
+    seat: &mut Seat,
+    exchange: &mut Exchange,
+    mut claimed: Claimed,
     expires: Instant,
-) {
+) -> Option<oneshot::Sender<Exchange>> {
     let mut answered = false;
     loop {
         tokio::select! {
             biased;
-            hand = &mut claimed => {
-                // Whoever claimed it may have gone away already; then it is cancelled.
-                drop(seat);
-                if let Ok(hand) = hand {
-                    let _ = hand.send(exchange);
-                }
-                return;
-            }
-            () = sleep_until(expires) => break,
-            () = seat.desk.0.ended.cancelled() => break,
+            hand = &mut claimed => return hand.ok(),
+            () = sleep_until(expires) => return None,
+            () = seat.desk.0.ended.cancelled() => return None,
             step = exchange.listen(), if !answered => match step {
                 Some(Step::Notification(told)) if is_progress(&told) => exchange.keep_told(told),
                 // Log messages belong to a stream that nobody reads now. Questions wait with the others.
@@ -308,6 +321,15 @@ async fn keep(
             }
         }
     }
+}
+
+/// Whoever claimed the call may have gone away already; then it is cancelled.
+fn hand_over(seat: Seat, exchange: Exchange, hand: oneshot::Sender<Exchange>) {
+    drop(seat);
+    let _ = hand.send(exchange);
+}
+
+fn give_up(seat: &Seat, mut exchange: Exchange) {
     let ours = seat.desk.state().parks.remove(&seat.id).is_some();
     exchange.expire();
     if ours {

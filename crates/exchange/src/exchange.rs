@@ -81,7 +81,10 @@ impl Exchange {
     /// An exchange that a server answers.
     #[must_use]
     pub fn relayed(id: Id, work: Work) -> Self {
-        let relayed = Relayed::new(work);
+        Self::of(id, Relayed::new(work))
+    }
+
+    pub(crate) fn of(id: Id, relayed: Relayed) -> Self {
         let open = Some(Open::Relayed(Box::new(relayed)));
         Self { id, open, unrecorded: None, ready: Vec::new(), told: None }
     }

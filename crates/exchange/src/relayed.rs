@@ -1,5 +1,7 @@
 //! A call that a server answers, with everything that may happen until it has.
 
+#[cfg(test)]
+mod bench;
 mod tasks;
 
 use std::collections::BTreeMap;

@@ -15,7 +15,7 @@ use upstream::{Abilities, QuestionKind as Kind};
 use crate::{address, form};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 /// The members of a question that are judged.
 const JUDGED: [&str; 12] = [

@@ -6,6 +6,8 @@ use mcp::{Id, Method, Object, Raw};
 use super::*;
 use crate::Answer;
 
+mod races;
+
 fn desk(bounds: DeskBounds) -> (Desk, Clock, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let keyring = seal::Keyring::open(folder.path()).unwrap();

@@ -1,6 +1,6 @@
 use super::*;
 
-fn rules(era: Era) -> Rules {
+pub(crate) fn rules(era: Era) -> Rules {
     let may = Abilities::FORM.with(Abilities::URL).with(Abilities::SAMPLING).with(Abilities::ROOTS);
     Rules {
         target: "legal".into(),
