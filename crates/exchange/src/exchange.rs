@@ -13,6 +13,9 @@ use crate::relayed::{Happening, Relayed, Turn, Work};
 use crate::round;
 use crate::status::Status;
 
+#[cfg(test)]
+mod tests;
+
 /// One call in progress. Yields what the client is to see; the last step is the answer, and there is always one.
 /// Dropping it unfinished cancels the call, and records that.
 #[derive(Debug)]
@@ -212,9 +215,9 @@ impl Exchange {
         }
     }
 
-    /// Keeps the newest of what was told while nobody listened.
+    /// Keeps the newest of what was told while nobody listened, but not the message it came in.
     pub(crate) fn keep_told(&mut self, told: Payload) {
-        self.told = Some(told);
+        self.told = Some(told.detached());
     }
 
     /// What it holds while it waits, in bytes.
