@@ -59,11 +59,12 @@ pub struct StreamBounds {
 pub enum SessionError {
     /// The principal holds as many as one may.
     #[error(
-        "you have too many open sessions on this gateway; end one with DELETE, or wait until one expires"
+        "you have as many open sessions on this gateway as `limits.sessions_per_principal` allows; end one with DELETE, or wait until \
+         one expires"
     )]
     TooManyOfOne,
     /// The gateway holds as many as it may.
-    #[error("the gateway has too many open sessions; try again later")]
+    #[error("the gateway has as many open sessions as `limits.sessions` allows; try again later")]
     TooMany,
 }
 
@@ -205,5 +206,16 @@ impl Table {
             }
         }
         Some(session)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::SessionError;
+
+    #[test]
+    fn a_refusal_names_its_limit() {
+        assert!(SessionError::TooMany.to_string().contains("`limits.sessions` "));
+        assert!(SessionError::TooManyOfOne.to_string().contains("`limits.sessions_per_principal` "));
     }
 }
