@@ -11,7 +11,7 @@ use std::io::{BufWriter, IsTerminal};
 use tracing::level_filters::LevelFilter;
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::Directive;
+use tracing_subscriber::filter::ParseError;
 
 use self::json::Json;
 use self::paced::Paced;
@@ -45,7 +45,6 @@ pub fn start_with(filter: &str) -> Logging {
         Some(Err(mistake)) => (EnvFilter::new(filter), Some(mistake)),
         None => (EnvFilter::new(filter), None),
     };
-    let filter = with_audit(filter);
     let (writer, guard) = NonBlockingBuilder::default()
         .lossy(false)
         .buffered_lines_limit(LINES_MAX)
@@ -67,7 +66,7 @@ pub fn start_with(filter: &str) -> Logging {
     Logging { _writer: guard }
 }
 
-/// The filter that somebody wrote.
+/// The filter that somebody wrote, with the record of calls.
 ///
 /// # Errors
 /// Says what is wrong. A word that is neither a level nor a part of this program would be taken for a part that logs nothing.
@@ -76,15 +75,12 @@ fn read(wanted: &str) -> Result<EnvFilter, String> {
     let words = wanted.split(',').map(str::trim).filter(|part| !part.contains(['=', '[']));
     match words.into_iter().find(|word| !word.is_empty() && !is_known(word)) {
         Some(word) => Err(format!("`{word}` is neither a level nor a part of this program")),
-        None => EnvFilter::try_new(wanted).map_err(|mistake| mistake.to_string()),
+        None => filter_of(wanted).map_err(|mistake| mistake.to_string()),
     }
 }
 
-fn with_audit(filter: EnvFilter) -> EnvFilter {
-    match AUDIT.parse::<Directive>() {
-        Ok(audit) => filter.add_directive(audit),
-        Err(_) => filter,
-    }
+fn filter_of(wanted: &str) -> Result<EnvFilter, ParseError> {
+    Ok(EnvFilter::try_new(wanted)?.add_directive(AUDIT.parse()?))
 }
 
 #[cfg(test)]

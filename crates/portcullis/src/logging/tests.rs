@@ -1,9 +1,9 @@
-use super::{read, with_audit};
+use super::read;
 
 #[test]
 fn calls_are_recorded_whatever_is_chosen() {
     for chosen in ["warn", "off", "portcullis=error", "portcullis::audit=off", ""] {
-        let filter = with_audit(read(chosen).unwrap()).to_string();
+        let filter = read(chosen).unwrap().to_string();
         assert!(filter.contains("portcullis::audit=info"), "{chosen}: {filter}");
         assert!(!filter.contains("portcullis::audit=off"), "{chosen}: {filter}");
     }
