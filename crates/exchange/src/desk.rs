@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use crate::quota::{Counted, Quota};
 use crate::state::{Binding, Continuation};
 use crate::{Exchange, Step};
 
@@ -36,6 +37,8 @@ struct Inner {
     /// Tells this process from others that have the same keys.
     owner: String,
     state: Mutex<State>,
+    /// Questions to a principal's model that are open, of each target.
+    sampling: Quota<(PrincipalKey, Arc<str>)>,
     ended: CancellationToken,
 }
 
@@ -45,7 +48,6 @@ struct State {
     parks: HashMap<String, Park>,
     held: HashMap<PrincipalKey, Held>,
     all: Held,
-    sampling: HashMap<(PrincipalKey, Arc<str>), usize>,
 }
 
 /// How many calls may wait, and for how long.
@@ -101,11 +103,7 @@ pub(crate) struct Seat {
 }
 
 /// One question to a principal's model, for as long as it is open.
-#[derive(Debug)]
-pub(crate) struct Sampled {
-    desk: Desk,
-    whose: (PrincipalKey, Arc<str>),
-}
+pub(crate) type Sampled = Counted<(PrincipalKey, Arc<str>)>;
 
 /// The state is not one that this gateway gave to this principal for this request, or its time is over, or it was used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -118,15 +116,10 @@ impl Desk {
     /// An empty desk.
     #[must_use]
     pub fn new(sealer: Sealer, clock: Clock, bounds: DeskBounds) -> Self {
-        let state = State {
-            bounds,
-            parks: HashMap::new(),
-            held: HashMap::new(),
-            all: Held::default(),
-            sampling: HashMap::new(),
-        };
+        let state = State { bounds, parks: HashMap::new(), held: HashMap::new(), all: Held::default() };
         let (owner, ended) = (seal::random_id(), CancellationToken::new());
-        Self(Arc::new(Inner { sealer, clock, owner, state: Mutex::new(state), ended }))
+        let (state, sampling) = (Mutex::new(state), Quota::default());
+        Self(Arc::new(Inner { sealer, clock, owner, state, sampling, ended }))
     }
 
     /// Other bounds from now on.
@@ -212,15 +205,7 @@ impl Desk {
 
     /// Counts one more question to the principal's model; `None` when `most` are open.
     pub(crate) fn sampled(&self, principal: PrincipalKey, target: &Arc<str>, most: usize) -> Option<Sampled> {
-        let whose = (principal, target.clone());
-        let mut state = self.state();
-        let open = state.sampling.get(&whose).copied().unwrap_or_default();
-        if open >= most {
-            return None;
-        }
-        state.sampling.insert(whose.clone(), open + 1);
-        drop(state);
-        Some(Sampled { desk: self.clone(), whose })
+        self.0.sampling.take((principal, target.clone()), most)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -348,17 +333,5 @@ impl Drop for Seat {
         // Less is always possible.
         let held = Held { seats: 1, bytes: self.bytes };
         let _ = self.desk.state().change(self.principal, held, Held::default());
-    }
-}
-
-impl Drop for Sampled {
-    fn drop(&mut self) {
-        let mut state = self.desk.state();
-        if let Some(open) = state.sampling.get_mut(&self.whose) {
-            *open -= 1;
-            if *open == 0 {
-                state.sampling.remove(&self.whose);
-            }
-        }
     }
 }

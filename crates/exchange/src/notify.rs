@@ -3,7 +3,7 @@
 //! Pure. To a modern client each says to which of its subscriptions it belongs (MCP 2026-07-28, Subscriptions).
 
 use bytes::Bytes;
-use mcp::{Edit, Id, Kind, Message, Object, Payload, Raw, Splice, meta};
+use mcp::{Edit, Id, Kind, Message, Object, Payload, Raw, Splice, meta, write};
 use serde_json::Value;
 use upstream::Update;
 
@@ -19,12 +19,12 @@ pub enum Reader {
 /// The list of `kind` changed.
 #[must_use]
 pub fn list_changed(kind: Kind, reader: &Reader) -> Payload {
-    let params = match reader {
-        Reader::Session => String::new(),
-        Reader::Listener(id) => format!(r#","params":{{"_meta":{}}}"#, tag(id)),
-    };
-    let method = kind.change();
-    text(format!(r#"{{"jsonrpc":"2.0","method":"{method}"{params}}}"#))
+    match reader {
+        Reader::Session => write::signal(kind.change()),
+        Reader::Listener(id) => {
+            write::notification(kind.change(), text(format!(r#"{{"_meta":{}}}"#, tag(id))))
+        }
+    }
 }
 
 /// A resource changed.
@@ -44,20 +44,15 @@ pub fn updated(update: &Update, reader: &Reader) -> Payload {
 pub fn task(task: &Object, id: &Id) -> Payload {
     let empty = Object::empty();
     let meta = Edit::of(task.meta().unwrap_or(&empty)).set(meta::SUBSCRIPTION_ID, id.text().clone()).finish();
-    let params = Edit::of(task).remove("resultType").set("_meta", meta).finish().into_raw();
-    let mut whole = text(r#"{"jsonrpc":"2.0","method":"notifications/tasks","params":"#.to_owned());
-    whole.push(params);
-    whole.push(&b"}"[..]);
-    whole
+    let params = Edit::of(task).remove("resultType").set("_meta", meta).finish();
+    write::notification("notifications/tasks", params)
 }
 
 /// What a `subscriptions/listen` covers: the first thing said on its stream.
 #[must_use]
 pub fn acknowledged(id: &Id, filter: &Value) -> Payload {
-    let tag = tag(id);
-    text(format!(
-        r#"{{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{{"_meta":{tag},"notifications":{filter}}}}}"#
-    ))
+    let params = text(format!(r#"{{"_meta":{},"notifications":{filter}}}"#, tag(id)));
+    write::notification("notifications/subscriptions/acknowledged", params)
 }
 
 /// The answer to a `subscriptions/listen`: the gateway ends it.

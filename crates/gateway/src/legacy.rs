@@ -2,7 +2,7 @@
 
 mod batch;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use exchange::{Accepts, Hello, Session, Steps, present, resumable};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
@@ -239,7 +239,7 @@ pub(crate) fn context(
         info: hello.and_then(|hello| hello.info.clone()),
     };
     let logs = session.as_ref().map_or(Logs::ServersChoice, |session| session.logs());
-    Context { site: site.clone(), caller, logs, session, headers: None }
+    Context { site: site.clone(), caller, logs, session, headers: None, extensions: OnceLock::new() }
 }
 
 /// The request's session; `None` where the gateway has none.

@@ -153,23 +153,18 @@ fn cut(text: &str) -> String {
 
 /// The extensions that `capabilities` name, with their settings.
 #[must_use]
-pub fn extensions(capabilities: &Raw) -> Option<Object> {
-    Object::of(capabilities).and_then(|object| object.object("extensions"))
+pub fn extensions(capabilities: &Raw) -> Object {
+    Object::of(capabilities).and_then(|object| object.object("extensions")).unwrap_or_else(Object::empty)
 }
 
-/// Whether the client knows any extension, and with it results of other types than the core's.
-#[must_use]
-pub fn declares_extensions(capabilities: &Raw) -> exchange::Extensions {
-    match extensions(capabilities) {
-        Some(extensions) if !extensions.is_empty() => exchange::Extensions::Declared,
-        _ => exchange::Extensions::None,
-    }
-}
-
-/// Whether the client understands tasks (`io.modelcontextprotocol/tasks`).
+/// Whether a client that declared these `capabilities` understands tasks (`io.modelcontextprotocol/tasks`).
 #[must_use]
 pub fn declares_tasks(capabilities: &Raw) -> bool {
-    extensions(capabilities)
-        .and_then(|extensions| extensions.get(meta::TASKS))
-        .is_some_and(|it| it.is_object())
+    understands_tasks(&extensions(capabilities))
+}
+
+/// Whether tasks are among these extensions.
+#[must_use]
+pub fn understands_tasks(extensions: &Object) -> bool {
+    extensions.get(meta::TASKS).is_some_and(|settings| settings.is_object())
 }

@@ -12,7 +12,7 @@ mod task;
 
 use std::borrow::Cow;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use audit::{Intent, Outcome, Pending, Trail};
 use catalogue::{Freshness, Missed, Seen, View};
@@ -45,6 +45,8 @@ pub struct Context {
     /// The HTTP headers of a modern request, which repeat parts of its body. Legacy revisions do not check them, so
     /// nothing may rely on them there.
     pub headers: Option<HeaderMap>,
+    /// See [`Context::extensions`].
+    pub(crate) extensions: OnceLock<Object>,
 }
 
 impl Context {
@@ -53,6 +55,16 @@ impl Context {
     pub fn delivers(&self) -> bool {
         let streams = self.site.config.streaming == config::Streaming::On;
         streams && (self.caller.era == Era::Modern || self.session.is_some())
+    }
+
+    /// The extensions that the client declared, with their settings. Read once, when first needed.
+    pub(crate) fn extensions(&self) -> &Object {
+        self.extensions.get_or_init(|| crate::modern::extensions(&self.caller.capabilities))
+    }
+
+    /// Whether the client understands tasks (`io.modelcontextprotocol/tasks`).
+    pub(crate) fn declares_tasks(&self) -> bool {
+        crate::modern::understands_tasks(self.extensions())
     }
 }
 
@@ -252,8 +264,9 @@ async fn dispatch(
         era: context.caller.era,
         method: freight.bridged(&request.method),
         extensions: match context.caller.era {
-            Era::Modern => crate::modern::declares_extensions(&context.caller.capabilities),
-            Era::Legacy => Extensions::Declared,
+            // A client that knows one knows results of other types than the core's.
+            Era::Modern if context.extensions().is_empty() => Extensions::None,
+            Era::Modern | Era::Legacy => Extensions::Declared,
         },
     };
     let told = context.session.as_ref().filter(|_| context.delivers());

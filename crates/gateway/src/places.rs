@@ -3,9 +3,9 @@
 //! A place is taken before a caller is known, and held until the call has ended, also when its client has gone away, and
 //! until the client has taken the answer.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use exchange::{Counted, Quota};
 use identity::PrincipalKey;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -15,7 +15,7 @@ use crate::refusal::Refusal;
 #[derive(Clone, Debug)]
 pub struct Places {
     all: Arc<Semaphore>,
-    held: Arc<Held>,
+    held: Quota,
     per_principal: usize,
     what: What,
 }
@@ -27,14 +27,11 @@ enum What {
     Streams,
 }
 
-#[derive(Debug, Default)]
-struct Held(Mutex<HashMap<PrincipalKey, usize>>);
-
 /// A place for one request in progress, or one stream.
 #[derive(Debug)]
 pub struct Place {
     _permit: OwnedSemaphorePermit,
-    whose: Option<(Arc<Held>, PrincipalKey)>,
+    counted: Option<Counted>,
 }
 
 impl Places {
@@ -52,7 +49,7 @@ impl Places {
 
     fn new(total: usize, per_principal: usize, what: What) -> Self {
         let all = Arc::new(Semaphore::new(total.min(Semaphore::MAX_PERMITS)));
-        Self { all, held: Arc::default(), per_principal, what }
+        Self { all, held: Quota::default(), per_principal, what }
     }
 
     /// A place for somebody who is not known yet.
@@ -61,7 +58,7 @@ impl Places {
     /// All are taken.
     pub fn take(&self) -> Result<Place, Refusal> {
         let permit = self.all.clone().try_acquire_owned().map_err(|_| self.what.full())?;
-        Ok(Place { _permit: permit, whose: None })
+        Ok(Place { _permit: permit, counted: None })
     }
 
     /// A place for a caller who is known.
@@ -79,14 +76,8 @@ impl Places {
     /// The principal holds as many as one may.
     pub fn claim(&self, mut place: Place, whose: Option<PrincipalKey>) -> Result<Place, Refusal> {
         let Some(principal) = whose else { return Ok(place) };
-        let mut table = self.held.table();
-        let held = table.entry(principal).or_default();
-        if *held >= self.per_principal {
-            return Err(self.what.too_many_of_one(*held));
-        }
-        *held += 1;
-        drop(table);
-        place.whose = Some((self.held.clone(), principal));
+        let counted = self.held.take(principal, self.per_principal);
+        place.counted = Some(counted.ok_or_else(|| self.what.too_many_of_one(self.per_principal))?);
         Ok(place)
     }
 }
@@ -110,24 +101,5 @@ impl What {
             Self::Streams => ("open streams", "limits.streams_per_principal", "close one"),
         };
         Refusal::Quota(format!("You have {held} {what}, the most that `{bound}` allows; {way_on}."))
-    }
-}
-
-impl Held {
-    fn table(&self) -> MutexGuard<'_, HashMap<PrincipalKey, usize>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let Some((held, principal)) = self.whose.take() else { return };
-        let mut table = held.table();
-        if let Some(count) = table.get_mut(&principal) {
-            *count -= 1;
-            if *count == 0 {
-                table.remove(&principal);
-            }
-        }
     }
 }

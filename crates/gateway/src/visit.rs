@@ -1,6 +1,6 @@
 //! One authenticated request with a message: read it, see which era it is written in, and answer in that.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use exchange::present;
 use http::{HeaderMap, Request, Response};
@@ -76,8 +76,14 @@ impl Visit {
             capabilities: facts.capabilities,
             info: facts.info,
         };
-        let context =
-            Context { site: self.site, caller, logs: facts.logs, session: None, headers: Some(headers) };
+        let context = Context {
+            site: self.site,
+            caller,
+            logs: facts.logs,
+            session: None,
+            headers: Some(headers),
+            extensions: OnceLock::new(),
+        };
         if request.method == mcp::Method::Listen && context.delivers() {
             return listen::open(context, request, accepts, self.standing).await;
         }

@@ -21,6 +21,7 @@ mod splice;
 pub mod sse;
 pub mod template;
 mod version;
+pub mod write;
 
 pub use code::ErrorObject;
 pub use envelope::{Body, Message, Notification, Outcome, Request, Response};

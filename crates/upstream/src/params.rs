@@ -10,7 +10,7 @@ use mcp::meta::{
     CLIENT_CAPABILITIES, CLIENT_INFO, LOG_LEVEL, PROGRESS_TOKEN, PROTOCOL_VERSION, SERVER_INFO,
     SUBSCRIPTION_ID,
 };
-use mcp::{Edit, Era, Method, Object, Payload, Raw, Splice, Version};
+use mcp::{Edit, Era, Method, Object, Payload, Raw, Splice, Version, write};
 use policy::{Action, Permit};
 
 use crate::presented::{Tasks, presentable};
@@ -115,15 +115,12 @@ pub(crate) fn of_cancelled(id: u64) -> Payload {
 
 /// A whole request.
 pub(crate) fn request(id: u64, method: &str, params: Payload) -> Payload {
-    message(
-        format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":{},\"params\":", Raw::string(method).as_str()),
-        params,
-    )
+    joined(write::request(id, method, params))
 }
 
 /// A whole notification.
 pub(crate) fn notification(method: &str, params: Payload) -> Payload {
-    message(format!("{{\"jsonrpc\":\"2.0\",\"method\":{},\"params\":", Raw::string(method).as_str()), params)
+    joined(write::notification(method, params))
 }
 
 /// An object with these members; keys need no escaping.
@@ -168,11 +165,7 @@ fn of_call(call: &Call, item: &str, id: u64, caller: &Caller, era: Era) -> Paylo
     splice.finish()
 }
 
-fn message(head: String, params: Payload) -> Payload {
-    let mut whole = Payload::default();
-    whole.push(head);
-    whole.append(params);
-    whole.push(&b"}"[..]);
+fn joined(whole: Payload) -> Payload {
     if whole.len() <= JOIN_MAX { whole.into_bytes().into() } else { whole }
 }
 

@@ -6,10 +6,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use mcp::{Edit, Notification, Object, Raw, Splice, meta, object};
+use mcp::{Edit, Notification, Object, Splice, meta, object};
 
 use crate::board::{Board, NotSubscribed};
 use crate::inbox::Update;
+use crate::params;
 
 #[cfg(test)]
 mod tests;
@@ -53,8 +54,8 @@ impl Update {
     /// A change of which nothing is known but the resource.
     #[must_use]
     pub fn bare(uri: &str) -> Self {
-        let text = serde_json::json!({ "jsonrpc": "2.0", "method": UPDATED, "params": { "uri": uri } });
-        Self { uri: uri.into(), text: Raw::value(&text) }
+        let text = params::notification(UPDATED, params::of_uri(uri)).into_raw();
+        Self { uri: uri.into(), text }
     }
 }
 

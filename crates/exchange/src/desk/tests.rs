@@ -126,18 +126,6 @@ async fn answer_that_is_too_large_to_wait_is_let_go() {
     assert!(said.as_str().contains("1413") && said.as_str().contains("limits.park_bytes_per_principal"));
 }
 
-#[tokio::test]
-async fn sampling_that_is_over_leaves_nothing_behind() {
-    let (desk, _, _folder) = desk(BOUNDS);
-    let target = Arc::from("legal");
-    assert!(desk.sampled(principal("alice"), &target, 0).is_none());
-    assert!(desk.state().sampling.is_empty());
-    let one = desk.sampled(principal("alice"), &target, 1).unwrap();
-    assert!(desk.sampled(principal("alice"), &target, 1).is_none());
-    drop(one);
-    assert!(desk.state().sampling.is_empty());
-}
-
 #[tokio::test(start_paused = true)]
 async fn call_that_nobody_comes_back_to_is_given_up() {
     let (desk, _, _folder) = desk(BOUNDS);

@@ -1,7 +1,7 @@
 //! Where a call in progress meets tasks.
 
 use mcp::code::ErrorObject;
-use mcp::{Id, Object, Outcome as Said, Payload, Raw, Response};
+use mcp::{Id, Object, Outcome as Said, Payload, Raw, Response, write};
 
 use super::{Relayed, Source};
 use crate::Answer;
@@ -127,13 +127,11 @@ impl Relayed {
     pub(crate) fn progress(&mut self, said: &str) -> Option<Payload> {
         let token = self.progress.as_ref()?.get()?;
         self.told += 1;
-        let mut text = Payload::default();
-        text.push(
-            r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"#.to_owned(),
-        );
-        text.push(token);
-        text.push(format!(r#","progress":{},"message":{}}}}}"#, self.told, Raw::string(said).as_str()));
-        Some(text)
+        let mut params = Payload::default();
+        params.push(&br#"{"progressToken":"#[..]);
+        params.push(token);
+        params.push(format!(r#","progress":{},"message":{}}}"#, self.told, Raw::string(said).as_str()));
+        Some(write::notification("notifications/progress", params))
     }
 
     /// A server's notification about a task, as the client may have it.

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use mcp::{Outcome, Payload, Raw, Response};
+use mcp::{Outcome, Payload, Raw, Response, write};
 use serde_json::json;
 use tokio::sync::mpsc;
 
@@ -68,23 +68,12 @@ impl Session {
 impl Inquiry {
     /// The request that asks the client.
     pub(crate) fn request(&self, asking: &Asking) -> Payload {
-        let mut request = Payload::default();
-        let method = Raw::string(asking.kind.method());
-        request.push(format!(
-            "{{\"jsonrpc\":\"2.0\",\"id\":{},\"method\":{},\"params\":",
-            self.id,
-            method.as_str()
-        ));
-        request.append(asking.params.clone().into());
-        request.push(&b"}"[..]);
-        request
+        write::request(self.id, asking.kind.method(), asking.params.clone().into())
     }
 
     /// The notification that nobody has to answer any more.
     pub(crate) fn withdrawal(&self) -> Payload {
-        Payload::from(Raw::value(&json!({
-            "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": self.id },
-        })))
+        write::notification("notifications/cancelled", Raw::value(&json!({ "requestId": self.id })).into())
     }
 }
 

@@ -11,6 +11,7 @@ use mcp::{Edit, Kind, Object, Raw, Request};
 use policy::Action;
 
 use super::{Context, Wanted, forward, refused, unknown_method};
+use crate::modern;
 
 /// Routes a method of an extension.
 pub(super) async fn route(context: &Context, request: Request) -> Exchange {
@@ -71,22 +72,14 @@ async fn destination(
 
 /// The targets that declare an extension which the client declares too.
 async fn sharing_an_extension(context: &Context) -> Vec<Arc<str>> {
-    let declared = extensions(&context.caller.capabilities);
+    let declared = context.extensions();
     let seen = super::seen(context, Freshness::Continued).await;
     let shares = |facts: &upstream::ServerFacts| {
-        extensions(&facts.capabilities).iter().any(|extension| declared.contains(extension))
+        modern::extensions(&facts.capabilities).keys().any(|extension| declared.has(&extension))
     };
     let servers = seen.view.servers().iter();
     servers
         .filter(|server| server.facts.as_ref().is_some_and(shares))
         .map(|server| server.target.clone())
-        .collect()
-}
-
-fn extensions(capabilities: &Raw) -> Vec<String> {
-    crate::modern::extensions(capabilities)
-        .iter()
-        .flat_map(Object::iter)
-        .map(|(name, _)| name.into_owned())
         .collect()
 }

@@ -18,14 +18,13 @@ use policy::{Action, Denial, Operation, Permit};
 use serde_json::json;
 
 use super::{Context, Freight, dispatch, intent, leads_nowhere, refused, rules};
-use crate::modern;
 use crate::site::LiveTarget;
 
 pub(crate) use watched::{News, WatchedTask, watch_task};
 
 /// Looks after a task.
 pub(super) async fn look_after(context: &Context, method: TaskMethod, request: Request) -> Exchange {
-    if context.caller.era == Era::Modern && !modern::declares_tasks(&context.caller.capabilities) {
+    if context.caller.era == Era::Modern && !context.declares_tasks() {
         return refused(&request, &undeclared());
     }
     let Some(shown) = request.params.string("taskId") else {
@@ -126,7 +125,7 @@ pub(super) fn maker(
         Era::Legacy if live.upstream.is_legacy() && !asked => return None,
         Era::Legacy => (asked.then_some(Then::Wait), Some(Then::Wait)),
         Era::Modern => {
-            let declared = modern::declares_tasks(&context.caller.capabilities);
+            let declared = context.declares_tasks();
             let tell = Then::Tell(Generation::Extension);
             // A task of a legacy server asks its questions of whoever waits for its result.
             let asks = || !live.upstream.abilities(&context.caller).is_empty();
