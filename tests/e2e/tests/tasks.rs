@@ -317,6 +317,7 @@ async fn modern_client_calls_a_legacy_tool_that_only_works_as_a_task() -> Result
     ensure!(tools.iter().all(|tool| tool.get("execution").is_none()), "{tools:?}");
     let waited = Modern::new(&endpoint).tool(RESEARCH, json!({ "topic": "cats" })).await?;
     ensure!(text(&waited).contains("Research Report"), "{waited}");
+    ensure!(!waited.to_string().contains(RELATED), "{waited}");
 
     let client = Modern::with(&endpoint, able(json!({})));
     let created = client.tool(RESEARCH, json!({ "topic": "cats" })).await?;
@@ -338,12 +339,14 @@ async fn modern_client_is_asked_what_a_legacy_task_needs() -> Result<()> {
         let mut params = json!({ "name": RESEARCH, "arguments": { "topic": "python", "ambiguous": true } });
         let asks = client.call("tools/call", params.clone()).await?.result()?;
         assert_eq!(asks["resultType"], "input_required", "{asks}");
+        ensure!(!asks.to_string().contains(RELATED), "{asks}");
         let keys = asks["inputRequests"].as_object().context("no questions")?.keys();
         let answer = json!({ "action": "accept", "content": { "interpretation": "comedy" } });
         params["inputResponses"] = keys.map(|key| (key.clone(), answer.clone())).collect();
         params["requestState"] = asks["requestState"].clone();
         let result = client.call("tools/call", params).await?.result()?;
         ensure!(text(&result).contains("comedy"), "{result}");
+        ensure!(!result.to_string().contains(RELATED), "{result}");
     }
     Ok(())
 }
