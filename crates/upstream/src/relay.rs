@@ -2,7 +2,7 @@
 //!
 //! Pure: the drivers read and write, this decides. A message reaches the client only when it belongs to its call.
 
-use mcp::{Id, IdKey, Message, Notification, Payload, Raw, Request, Response, Splice, meta};
+use mcp::{Id, IdKey, Message, Notification, Object, Payload, Raw, Request, Response, Splice, meta};
 
 use crate::call::ProgressToken;
 use crate::question::{Kind, Question};
@@ -90,7 +90,12 @@ impl Relay {
     }
 
     fn notification(&self, notification: Notification) -> Verdict {
-        let related = notification.params.meta().is_some_and(|meta| meta.has(meta::RELATED_TASK));
+        let meta = notification.params.meta();
+        // Two readers could take it for notifications of two different calls.
+        if notification.params.has_duplicate_keys() || meta.is_some_and(Object::has_duplicate_keys) {
+            return Verdict::Drop("a notification with one key twice");
+        }
+        let related = meta.is_some_and(|meta| meta.has(meta::RELATED_TASK));
         match self.judged(notification) {
             Verdict::Deliver(Event::Notification(text)) if related => Verdict::Deliver(Event::OfTask(text)),
             verdict => verdict,

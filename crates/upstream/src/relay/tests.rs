@@ -52,6 +52,18 @@ fn progress_gets_the_clients_token_and_keeps_its_numbers() {
 }
 
 #[test]
+fn a_notification_that_can_be_read_in_two_ways_is_dropped() {
+    for params in [
+        r#""progressToken":7,"progress":1,"progressToken":"somebody's""#,
+        r#""progressToken":7,"_meta":{"k":1,"\u006b":2}"#,
+    ] {
+        let text = format!(r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{{{params}}}}}"#);
+        let Ok(Body::Single(message)) = Body::from_server(Bytes::from(text), 64) else { panic!() };
+        assert!(matches!(relay(Logs::Off).judge(message), Verdict::Drop(_)), "{params}");
+    }
+}
+
+#[test]
 fn progress_nobody_asked_for_is_dropped() {
     let silent = Relay { progress: None, ..relay(Logs::Off) };
     let progress = |token: Value| json!({ "jsonrpc": "2.0", "method": "notifications/progress", "params": { "progressToken": token } });
