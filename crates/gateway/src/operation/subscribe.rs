@@ -5,13 +5,19 @@ use std::sync::Arc;
 
 use audit::{Outcome, Pending};
 use exchange::{Answer, Counted, Exchange, Interests};
-use mcp::code::{ErrorObject, INVALID_PARAMS, METHOD_NOT_FOUND, QUOTA};
+use mcp::code::{
+    BACKEND_BROKE_PROTOCOL, ErrorObject, HEADER_MISMATCH, INVALID_PARAMS, METHOD_NOT_FOUND,
+    MISSING_CAPABILITY, QUOTA, UNSUPPORTED_VERSION, URL_ELICITATION_REQUIRED,
+};
 use mcp::{Era, Method, Raw, Request};
 use policy::{Action, Denial};
 use serde_json::json;
 use upstream::{NotSubscribed, Subscription};
 
 use super::{Context, intent, missing, read, refused, to_use, unknown_method};
+
+/// Characters of a server's own words that a refusal repeats.
+const MESSAGE_MAX: usize = 512;
 
 /// `resources/subscribe`.
 pub(super) async fn subscribe(context: &Context, request: &Request) -> Exchange {
@@ -122,9 +128,23 @@ async fn agree(context: &Context, uri: &str, interests: &Interests) -> Result<Su
 fn refusal(why: NotSubscribed, target: &Arc<str>) -> ErrorObject {
     match why {
         NotSubscribed::Unsupported => untold(target),
-        NotSubscribed::Refused(error) => error,
+        NotSubscribed::Refused(error) => refused_by_server(error),
         NotSubscribed::Failed(error) => error.to_error(target),
     }
+}
+
+/// A server's refusal with nothing beside code and message: its data was not judged. A code that only the two ends of one
+/// connection can mean, or that asks the client for something, is none here.
+fn refused_by_server(error: ErrorObject) -> ErrorObject {
+    let code = match error.code {
+        HEADER_MISMATCH | UNSUPPORTED_VERSION | MISSING_CAPABILITY | URL_ELICITATION_REQUIRED => {
+            BACKEND_BROKE_PROTOCOL
+        }
+        code => code,
+    };
+    let message: String =
+        error.message.chars().filter(|letter| !letter.is_control()).take(MESSAGE_MAX).collect();
+    ErrorObject::new(code, message)
 }
 
 fn untold(target: &str) -> ErrorObject {
@@ -147,3 +167,6 @@ fn nameless() -> ErrorObject {
 fn done(request: &Request) -> Exchange {
     Exchange::answered(request.id.clone(), Answer::result(&request.id, Raw::value(&json!({})).into()))
 }
+
+#[cfg(test)]
+mod tests;
