@@ -24,8 +24,6 @@ pub(crate) struct Wanted {
     pub(crate) key: String,
     pub(crate) kind: Kind,
     pub(crate) params: Object,
-    /// The whole entry.
-    pub(crate) entry: Object,
 }
 
 impl Round {
@@ -69,16 +67,19 @@ impl Wanted {
         let entry = entry.ok_or(Refused::Malformed("an input request is not an object"))?;
         let params = match entry.get("params") {
             None => Object::empty(),
-            Some(params) => Object::of(&params).ok_or(Refused::Malformed("`params` is not an object"))?,
+            // A question may wait for long, and is not to keep the answer it came in.
+            Some(params) => {
+                Object::of(&params.detached()).ok_or(Refused::Malformed("`params` is not an object"))?
+            }
         };
         let kind = entry.string("method").and_then(|method| Kind::of(&method, &params));
         let kind = kind.ok_or(Refused::Malformed("it is none of the three that may be asked"))?;
-        Ok(Self { key, kind, params, entry })
+        Ok(Self { key, kind, params })
     }
 
-    /// The entry with other parameters.
+    /// The entry with other parameters, and nothing else of what its server wrote: it could be read in another way.
     pub(crate) fn with(&self, params: Raw) -> Raw {
-        Edit::of(&self.entry).set("params", params).finish().into_raw()
+        entry(self.kind, params)
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use mcp::code::{ErrorObject, INTERNAL_ERROR};
-use mcp::{IdKey, Object, Payload, Raw, Request};
+use mcp::{Id, IdKey, Object, Payload, Raw, Request};
 use serde_json::json;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -116,7 +116,11 @@ pub struct Question {
 }
 
 impl Question {
+    /// The question keeps its parameters and its id, and nothing else of the message it came in.
     pub(crate) fn new(request: Request, kind: Kind, way: Way, pause: &Pause) -> Self {
+        let id = Id::of(&request.id.text().detached()).unwrap_or(request.id);
+        let params = Object::of(&request.params.text().detached()).unwrap_or_else(Object::empty);
+        let request = Request { id, method: request.method, params };
         Self { request, kind, way: Some(way), _pause: pause.begin() }
     }
 
