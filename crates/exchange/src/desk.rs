@@ -108,7 +108,7 @@ pub(crate) type Sampled = Counted<(PrincipalKey, Arc<str>)>;
 /// The state is not one that this gateway gave to this principal for this request, or its time is over, or it was used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`requestState` is not one that belongs to this request, or is not open any more; send the request without it"
+    "`requestState` is not one that belongs to this request, or is not open any more; the call may have been carried out, so look before you send it again"
 )]
 pub struct Stale;
 

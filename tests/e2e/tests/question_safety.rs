@@ -430,8 +430,9 @@ async fn questions_that_are_too_large_are_refused_by_the_name_of_their_limit() -
     ensure!(result["inputRequests"].as_object().is_none_or(|all| all.len() <= 1), "{result}");
     answered(&hostile, &["\"id\":1", "decline"]).await?;
     answered(&hostile, &["\"id\":3", "decline"]).await?;
-    let log = gateway.log();
-    ensure!(log.contains("limits.question_bytes") && log.contains("limits.round_bytes"), "{log}");
+    gateway
+        .wait_for_log(|log| log.contains("limits.question_bytes") && log.contains("limits.round_bytes"))
+        .await?;
     Ok(())
 }
 
