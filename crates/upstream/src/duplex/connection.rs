@@ -8,12 +8,12 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use identity::Principal;
-use mcp::{Payload, Raw, Version};
+use mcp::{Payload, Version};
 use tokio::sync::{Notify, broadcast, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::link::{End, Link, Outgoing, Tally};
+use super::link::{End, Link, Outgoing};
 use super::stream::{CallStream, Patience};
 use super::table::{Heard, Table};
 use super::task::Task;
@@ -87,7 +87,7 @@ impl NewRequest {
 
 impl Connection {
     /// Starts the task of a connection over `link`.
-    pub(super) fn start(link: Link, tally: Arc<Tally>, roots: Option<Raw>) -> Self {
+    pub(super) fn start(link: Link, table: Table) -> Self {
         let (mailbox, requests) = mpsc::channel(MAILBOX_MAX);
         let shared = Shared {
             server: link.server.clone(),
@@ -110,7 +110,7 @@ impl Connection {
         };
         let (given_up, changes, ended) =
             (shared.given_up.clone(), shared.changes.clone(), shared.ended.clone());
-        let task = Task::new(link, requests, Table::new(tally, roots), given_up, shared.heard.clone());
+        let task = Task::new(link, requests, table, given_up, shared.heard.clone());
         let end = shared.end.clone();
         tokio::spawn(async move {
             // However the task ends, whoever waits for that is told.

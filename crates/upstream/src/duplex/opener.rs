@@ -16,6 +16,7 @@ use super::link::{Link, Tally};
 use super::slot::not_ready;
 use super::sse;
 use super::stdio::{self, LastLine, Program};
+use super::table::{Table, Users};
 use crate::{Abilities, Affinity, Caller, UpstreamError, params};
 
 /// An HTTP+SSE connection that belongs to no client session and that nobody used for this long is ended.
@@ -92,7 +93,8 @@ impl Opener {
     ) -> Result<Connection, UpstreamError> {
         let deadline = Instant::now() + limit;
         let own = if roots.is_some() { Abilities::ROOTS } else { Abilities::NONE };
-        let about = About { capabilities: params::capabilities(caller, affinity, own), roots };
+        let users = if affinity == Affinity::Gateway { Users::All } else { Users::One };
+        let about = About { capabilities: params::capabilities(caller, affinity, own), roots, users };
         match self {
             Self::Sse(server) => {
                 let principal = caller.map(|caller| caller.principal.clone());
@@ -145,6 +147,7 @@ struct About {
     capabilities: Raw,
     /// The result of `roots/list`.
     roots: Option<Raw>,
+    users: Users,
 }
 
 async fn introduce(
@@ -153,7 +156,8 @@ async fn introduce(
     deadline: Instant,
     tally: &Arc<Tally>,
 ) -> Result<Connection, UpstreamError> {
-    let connection = Connection::start(link, tally.clone(), about.roots.clone());
+    let table = Table::new(tally.clone(), about.roots.clone(), about.users);
+    let connection = Connection::start(link, table);
     match shake(&connection, (era, &about.capabilities), deadline.saturating_duration_since(Instant::now()))
         .await
     {

@@ -35,6 +35,16 @@ pub(super) struct Table {
     tally: Arc<Tally>,
     /// The result of `roots/list`, where the operator wrote one.
     roots: Option<Raw>,
+    users: Users,
+}
+
+/// Whose requests a connection carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Users {
+    /// One user's.
+    One,
+    /// Everyone's. What does not say which request it belongs to may be about one that was answered before.
+    All,
 }
 
 /// What is left to do after a message was sorted.
@@ -60,8 +70,8 @@ pub(super) enum Heard {
 }
 
 impl Table {
-    pub(super) fn new(tally: Arc<Tally>, roots: Option<Raw>) -> Self {
-        Self { open: HashMap::new(), cancelled: VecDeque::new(), given_up: false, tally, roots }
+    pub(super) fn new(tally: Arc<Tally>, roots: Option<Raw>, users: Users) -> Self {
+        Self { open: HashMap::new(), cancelled: VecDeque::new(), given_up: false, tally, roots, users }
     }
 
     /// What was not delivered, in numbers.
@@ -208,10 +218,11 @@ impl Table {
         }
     }
 
-    /// A notification that does not say which request it belongs to: it belongs to the only one, or to nobody.
+    /// A notification that does not say which request it belongs to: it belongs to the only one, or to nobody. On a connection
+    /// that several users share it is nobody's.
     fn unmarked(&mut self, notification: Notification) {
         self.cancelled.retain(|(_, since)| since.elapsed() < ECHO);
-        match self.only_call() {
+        match self.only_call().filter(|_| self.users == Users::One) {
             Some(waiter) => self.deliver(waiter, notification, Grain::Other),
             None => self.tally.count_stray(),
         }

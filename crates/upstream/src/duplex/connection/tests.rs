@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::duplex::link::{End, INCOMING_MAX, Incoming, OUTGOING_MAX};
+use crate::duplex::table::Users;
 
 const IDLE: Duration = Duration::from_secs(600);
 
@@ -22,8 +23,7 @@ impl Wire {
         let stop = CancellationToken::new();
         let connection = Connection::start(
             Link { server: "fixture".into(), outgoing, incoming, stop: stop.clone() },
-            Arc::default(),
-            None,
+            Table::new(Arc::default(), None, Users::One),
         );
         Self { connection, written, tell, stop }
     }

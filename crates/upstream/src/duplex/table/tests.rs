@@ -19,10 +19,14 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
+        Self::of(Users::One)
+    }
+
+    fn of(users: Users) -> Self {
         let tally = Arc::new(Tally::default());
         let asks = Asks { may: Abilities::FORM, most: 3, ..Asks::default() };
         let (mailbox, answers) = mpsc::channel(8);
-        Self { table: Table::new(tally.clone(), None), tally, asks, mailbox, answers }
+        Self { table: Table::new(tally.clone(), None, users), tally, asks, mailbox, answers }
     }
 
     fn open(&mut self, id: u64, role: Role) -> Arc<Waiter> {
@@ -109,6 +113,18 @@ async fn log_goes_to_the_only_call_whatever_else_is_subscribed() {
     bench.open(3, Role::Call);
     bench.sort(log());
     assert!(next(&only).await.is_none());
+    assert_eq!(bench.tally.stray(), 1);
+}
+
+#[tokio::test]
+async fn log_of_a_connection_that_is_everyones_goes_to_nobody() {
+    let mut bench = Bench::of(Users::All);
+    let alices = bench.open(1, Role::Call);
+    bench.sort(response(json!(1)));
+    assert!(matches!(next(&alices).await, Some(Event::Final(_))));
+    let bobs = bench.open(2, Role::Call);
+    bench.sort(log());
+    assert!(next(&bobs).await.is_none(), "it may be about what alice called before");
     assert_eq!(bench.tally.stray(), 1);
 }
 
