@@ -95,6 +95,19 @@ pub async fn standing(endpoint: &Endpoint, target: &str) -> anyhow::Result<Value
     .await
 }
 
+/// Waits until a call of `quick` finds a place: those that held all of them have given one back.
+pub async fn served_again(client: &Modern) -> anyhow::Result<()> {
+    let reply = eventually("there is a place again", || async {
+        let reply = client.call("tools/call", json!({ "name": "quick" })).await?;
+        Ok((reply.status == 200).then_some(reply))
+    })
+    .await?;
+    match text(&reply.result()?) {
+        "quick" => Ok(()),
+        other => bail!("it said {other}"),
+    }
+}
+
 /// Repeats until the value is there. For what becomes true by itself and cannot be waited for otherwise.
 pub async fn eventually<T, F, W>(what: &str, mut attempt: F) -> anyhow::Result<T>
 where

@@ -2,7 +2,7 @@
 //! call has ended, also when its client has left.
 
 use anyhow::{Context as _, Result, ensure};
-use e2e::{corp, corp_with, eventually, listed, plain, text};
+use e2e::{corp, corp_with, listed, plain, served_again, text};
 use serde_json::{Value, json};
 use testkit::client::{Endpoint, Modern, Reply, Session, Streaming, request};
 use testkit::gateway::Gateway;
@@ -69,16 +69,6 @@ fn held(session: &Session, id: u64) -> JoinHandle<Result<Reply>> {
 
 async fn arrived(backend: &Hostile, count: usize) -> Result<()> {
     backend.ledger().wait_for(|ledger| ledger.calls("held").len() == count).await
-}
-
-async fn served_again(client: &Modern) -> Result<()> {
-    let reply = eventually("there is a place again", || async {
-        let reply = client.call("tools/call", call("quick")).await?;
-        Ok((reply.status == 200).then_some(reply))
-    })
-    .await?;
-    assert_eq!(text(&reply.result()?), "quick");
-    Ok(())
 }
 
 #[tokio::test]

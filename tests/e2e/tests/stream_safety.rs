@@ -1,9 +1,9 @@
 //! What a client does not take, and what it keeps open, costs it its own share and nobody else anything.
 
 use anyhow::{Context as _, Result, ensure};
-use e2e::{corp, corp_with, eventually, listed, plain, prefixed, text};
+use e2e::{corp, corp_with, eventually, listed, plain, prefixed, served_again};
 use serde_json::{Value, json};
-use testkit::client::{Call, Endpoint, Modern, Session, Streaming, request};
+use testkit::client::{Call, Modern, Session, Streaming, request};
 use testkit::gateway::Gateway;
 use testkit::hostile::{Arrival, Behaviour, Gate, Hostile};
 use testkit::idp::{Idp, header, now, sign};
@@ -39,17 +39,6 @@ async fn large(limits: &str) -> Result<(Hostile, Gateway)> {
     Ok((backend, gateway))
 }
 
-async fn served_again(endpoint: &Endpoint) -> Result<()> {
-    let client = Modern::new(endpoint);
-    let reply = eventually("there is a place again", || async {
-        let reply = client.call("tools/call", call("quick")).await?;
-        Ok((reply.status == 200).then_some(reply))
-    })
-    .await?;
-    assert_eq!(text(&reply.result()?), "quick");
-    Ok(())
-}
-
 #[tokio::test]
 async fn an_answer_that_nobody_takes_keeps_its_place() -> Result<()> {
     let (_backend, gateway) = large("in_flight: 1").await?;
@@ -73,10 +62,10 @@ async fn an_answer_that_nobody_takes_keeps_its_place() -> Result<()> {
             assert_eq!((reply.status, reply.error_code()?), (503, 1503), "{how}");
         }
         ensure!(unread.finish().await?.body.len() > LARGE, "{how}");
-        served_again(&endpoint).await?;
+        served_again(&Modern::new(&endpoint)).await?;
         let dropped = large.open().await?;
         drop(dropped);
-        served_again(&endpoint).await?;
+        served_again(&Modern::new(&endpoint)).await?;
     }
     Ok(())
 }
